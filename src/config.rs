@@ -1,0 +1,198 @@
+//! What was decided: the typed arguments, checked and completed. Nothing below `cli` sees an argument.
+
+use std::{path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+
+use crate::proto::mqtt::packet::{Filter, QoS, Version, Will};
+
+/// Everything that one run needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What to do: the dispatch.
+    pub mode: Mode,
+    /// How much to say on stderr.
+    pub verbosity: Verbosity,
+}
+
+/// `-d` and `--quiet`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `--quiet`: errors only.
+    Quiet,
+    /// The command's own: `info` for `echo` and `mqtt`, `warn` elsewhere.
+    #[default]
+    Normal,
+    /// `-d`.
+    Debug,
+    /// `-d -d`.
+    Trace,
+}
+
+/// The dispatch enum: one variant a command.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// `wspipe echo`.
+    Echo(Endpoint, Echo),
+    /// `wspipe mqtt`.
+    RoundTrip(Endpoint, RoundTrip),
+    /// `wspipe serve`.
+    Serve(Serve),
+}
+
+/// Where to connect and how to get there.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The URL, without its userinfo.
+    pub url: Url,
+    /// HTTP headers of `-H`, in order, and Authorization where the URL's userinfo means Basic.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols offered (`--subprotocol`; `mqtt` for the MQTT commands).
+    pub subprotocols: Vec<String>,
+    /// The limit of the whole way from resolving to the upgrade, for MQTT to CONNACK.
+    pub connect_timeout: Duration,
+    /// The wait for the peer's Close after ours.
+    pub close_timeout: Duration,
+    /// The largest message taken, in bytes.
+    pub max_message: usize,
+    /// TLS options.
+    pub tls: Tls,
+}
+
+/// TLS options.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// `--cafile`: PEM certificates trusted in place of the system's.
+    pub cafile: Option<PathBuf>,
+    /// `--insecure`: no check of the certificate.
+    pub insecure: bool,
+    /// `--servername`: the name sent (SNI) and checked in place of the URL's host.
+    pub servername: Option<String>,
+}
+
+/// A URL's scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// ws://, port 80.
+    Ws,
+    /// wss://, port 443.
+    Wss,
+    /// mqtt://, port 1883.
+    Mqtt,
+    /// mqtts://, port 8883.
+    Mqtts,
+}
+
+impl Scheme {
+    /// By TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Wss | Scheme::Mqtts)
+    }
+
+    /// With the WebSocket layer.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// The port where the URL has none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Ws => 80,
+            Scheme::Wss => 443,
+            Scheme::Mqtt => 1883,
+            Scheme::Mqtts => 8883,
+        }
+    }
+}
+
+/// A checked URL. `Display` gives it back without userinfo, fit for log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Host name or address literal, IPv6 without brackets.
+    pub host: String,
+    /// The port, given or default.
+    pub port: u16,
+    /// Path and query as they go into the request line; begins with `/`. Empty for mqtt(s)://.
+    pub target: String,
+}
+
+/// `wspipe echo`.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    /// What to send; `--size N` makes N bytes of it.
+    pub message: Bytes,
+    /// `-b`: as a binary message.
+    pub binary: bool,
+    /// `-c N`; none is the one-shot.
+    pub count: Option<u64>,
+    /// `-i SEC`: the pause between two messages.
+    pub interval: Duration,
+    /// `--skip N`: messages of the server that come before the first reply (greetings).
+    pub skip: u64,
+    /// `-W SEC`: how long one reply may take.
+    pub timeout: Duration,
+    /// `--raw`: control bytes go to a terminal as they are.
+    pub raw: bool,
+}
+
+/// `wspipe mqtt`.
+#[derive(Clone, Debug)]
+pub struct RoundTrip {
+    /// Login, session and will.
+    pub mqtt: Mqtt,
+    /// `-t`.
+    pub topic: String,
+    /// `-m`.
+    pub message: Bytes,
+    /// `-q`: of the publish and of the subscription.
+    pub qos: QoS,
+    /// `-r`.
+    pub retain: bool,
+    /// `--count N`; none is the one-shot.
+    pub count: Option<u64>,
+    /// `--interval SEC`.
+    pub interval: Duration,
+    /// `-W SEC`: how long one round trip may take.
+    pub timeout: Duration,
+}
+
+/// What all MQTT commands share.
+#[derive(Clone, Debug)]
+pub struct Mqtt {
+    /// `-V`; none: 5, falling back to 3.1.1.
+    pub version: Option<Version>,
+    /// `-i`; none: generated.
+    pub client_id: Option<String>,
+    /// `-c`: keep the session (Clean Start 0).
+    pub keep_session: bool,
+    /// `-x`: Session Expiry Interval in seconds.
+    pub session_expiry: Option<u32>,
+    /// `-k`: Keep Alive in seconds.
+    pub keep_alive: u16,
+    /// User Name.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Bytes>,
+    /// `--will-*`.
+    pub will: Option<Will>,
+    /// The limit for each acknowledgement.
+    pub ack_timeout: Duration,
+}
+
+impl Mqtt {
+    /// A filter at a QoS, as `wspipe mqtt` subscribes.
+    pub fn filter(topic: &str, qos: QoS) -> Filter {
+        Filter { filter: topic.to_owned(), qos, ..Filter::default() }
+    }
+}
+
+/// `wspipe serve`.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// Where to listen; only ws://. Its path is the one that upgrades, others get 404; `/` takes any.
+    pub url: Url,
+    /// The largest message taken, in bytes.
+    pub max_message: usize,
+}

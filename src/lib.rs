@@ -1,0 +1,7 @@
+//! wspipe: WebSocket and MQTT over WebSocket for shell pipelines. The library behind the binary; no API is
+//! promised to others.
+
+pub mod config;
+pub mod error;
+pub mod proto;
+pub mod sys;

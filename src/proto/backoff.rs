@@ -1,0 +1,1 @@
+//! When to try again: exponential backoff with full jitter.

@@ -1,0 +1,1 @@
+//! How received bytes become safe or readable text.

@@ -1,0 +1,10 @@
+//! The pure part: bytes and `now` in; bytes, output and deadlines out.
+//!
+//! Nothing here opens, reads, sleeps or asks the clock. A machine has four kinds of methods and no
+//! others: getters; `handle_*` (something happened, with `now`); `poll_*` (what to send, to print, to
+//! wait for); constructors. One mutation, then drain everything, then the next.
+
+pub mod backoff;
+pub mod format;
+pub mod link;
+pub mod mqtt;

@@ -1,0 +1,25 @@
+//! The operating system: poll(2), signals, the standard streams. Nothing here knows a protocol.
+
+mod signals;
+
+pub use rustix::event::{PollFd, PollFlags};
+pub use signals::Signals;
+
+use std::{io, time::Duration};
+
+use rustix::{event, io::Errno};
+
+/// Waits until one of `fds` is ready or `timeout` has passed; none waits for ever. A signal ends the wait
+/// early with no descriptor ready: callers look at everything after each call anyway.
+pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+    // A Duration beyond what the kernel counts is as good as for ever.
+    let limit = timeout.and_then(|t| event::Timespec::try_from(t).ok());
+    match event::poll(fds, limit.as_ref()) {
+        Ok(_) => Ok(()),
+        Err(Errno::INTR) => {
+            fds.iter_mut().for_each(PollFd::clear_revents);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
