@@ -1,10 +1,18 @@
 //! What was decided: the typed arguments, checked and completed. Nothing below `cli` sees an argument.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
-use crate::proto::mqtt::packet::{Filter, QoS, Version, Will};
+use crate::proto::mqtt::packet::Filter;
+
+pub mod url;
+
+pub use self::url::{Scheme, Url};
+pub use crate::proto::mqtt::{
+    packet::{QoS, Version, Will},
+    topic,
+};
 
 /// Everything that one run needs.
 #[derive(Clone, Debug)]
@@ -31,6 +39,7 @@ pub enum Verbosity {
 
 /// The dispatch enum: one variant a command.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one a process
 pub enum Mode {
     /// `wspipe echo`.
     Echo(Endpoint, Echo),
@@ -40,8 +49,8 @@ pub enum Mode {
     Serve(Serve),
 }
 
-/// Where to connect and how to get there.
-#[derive(Clone, Debug)]
+/// Where to connect and how to get there. `Debug` shows the names of the headers only.
+#[derive(Clone)]
 pub struct Endpoint {
     /// The URL, without its userinfo.
     pub url: Url,
@@ -59,6 +68,21 @@ pub struct Endpoint {
     pub tls: Tls,
 }
 
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Endpoint")
+            .field("url", &self.url)
+            .field("headers", &names)
+            .field("subprotocols", &self.subprotocols)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("close_timeout", &self.close_timeout)
+            .field("max_message", &self.max_message)
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
 /// TLS options.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
@@ -68,54 +92,6 @@ pub struct Tls {
     pub insecure: bool,
     /// `--servername`: the name sent (SNI) and checked in place of the URL's host.
     pub servername: Option<String>,
-}
-
-/// A URL's scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// ws://, port 80.
-    Ws,
-    /// wss://, port 443.
-    Wss,
-    /// mqtt://, port 1883.
-    Mqtt,
-    /// mqtts://, port 8883.
-    Mqtts,
-}
-
-impl Scheme {
-    /// By TLS.
-    pub fn is_tls(self) -> bool {
-        matches!(self, Scheme::Wss | Scheme::Mqtts)
-    }
-
-    /// With the WebSocket layer.
-    pub fn is_websocket(self) -> bool {
-        matches!(self, Scheme::Ws | Scheme::Wss)
-    }
-
-    /// The port where the URL has none.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Scheme::Ws => 80,
-            Scheme::Wss => 443,
-            Scheme::Mqtt => 1883,
-            Scheme::Mqtts => 8883,
-        }
-    }
-}
-
-/// A checked URL. `Display` gives it back without userinfo, fit for log lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// The scheme.
-    pub scheme: Scheme,
-    /// Host name or address literal, IPv6 without brackets.
-    pub host: String,
-    /// The port, given or default.
-    pub port: u16,
-    /// Path and query as they go into the request line; begins with `/`. Empty for mqtt(s)://.
-    pub target: String,
 }
 
 /// `wspipe echo`.
@@ -158,8 +134,8 @@ pub struct RoundTrip {
     pub timeout: Duration,
 }
 
-/// What all MQTT commands share.
-#[derive(Clone, Debug)]
+/// What all MQTT commands share. `Debug` hides the password.
+#[derive(Clone)]
 pub struct Mqtt {
     /// `-V`; none: 5, falling back to 3.1.1.
     pub version: Option<Version>,
@@ -179,6 +155,22 @@ pub struct Mqtt {
     pub will: Option<Will>,
     /// The limit for each acknowledgement.
     pub ack_timeout: Duration,
+}
+
+impl fmt::Debug for Mqtt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mqtt")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("keep_session", &self.keep_session)
+            .field("session_expiry", &self.session_expiry)
+            .field("keep_alive", &self.keep_alive)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "hidden"))
+            .field("will", &self.will)
+            .field("ack_timeout", &self.ack_timeout)
+            .finish()
+    }
 }
 
 impl Mqtt {

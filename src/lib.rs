@@ -2,6 +2,5 @@
 //! promised to others.
 
 pub mod config;
-pub mod error;
 pub mod proto;
 pub mod sys;

@@ -1,1 +1,62 @@
 //! How received bytes become safe or readable text.
+
+use std::fmt::Write;
+
+/// `bytes` fit for a terminal and for one line: printable UTF-8 stays as it is, newline, carriage return and
+/// tab become `\n`, `\r`, `\t`, other ASCII control bytes and what is no UTF-8 `\xNN`, and control
+/// characters above ASCII (C1, and those that turn the direction of text) `\u{NN}`.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            escape_char(c, &mut out);
+        }
+        for byte in chunk.invalid() {
+            push(&mut out, format_args!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+fn escape_char(c: char, out: &mut String) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\0'..='\x1f' | '\x7f' => push(out, format_args!("\\x{:02x}", u32::from(c))),
+        '\u{80}'..='\u{9f}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => push(out, format_args!("\\u{{{:x}}}", u32::from(c))),
+        _ => out.push(c),
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String does not fail.
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn printable_text_stays() {
+        for text in ["", "hello", "Grüße, 世界 🦀", r"C:\x41 ~"] {
+            assert_eq!(escape(text.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_a_terminal_raw() {
+        assert_eq!(escape(b"\x1b[31mred\x1b[0m\x07\0"), r"\x1b[31mred\x1b[0m\x07\x00");
+        assert_eq!(escape(b"a\nb\r\tc\x7f"), r"a\nb\r\tc\x7f");
+        assert_eq!(escape("\u{9b}2J\u{202e}x".as_bytes()), r"\u{9b}2J\u{202e}x");
+        assert_eq!(escape(b"\xff\xc3(\xe2\x82"), r"\xff\xc3(\xe2\x82");
+        let all: Vec<u8> = (0..=255).collect();
+        assert!(!escape(&all).chars().any(char::is_control));
+    }
+}

@@ -74,6 +74,8 @@ pub enum Lost {
     Violation(u16, String),
     /// A message above the limit in bytes; we sent Close 1009.
     TooLarge(usize),
+    /// The peer did not answer our Close within the limit; said by the loop.
+    Unanswered,
 }
 
 /// How the connection came to be, told to the machine when it is up.

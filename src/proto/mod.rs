@@ -6,5 +6,6 @@
 
 pub mod backoff;
 pub mod format;
+pub mod latency;
 pub mod link;
 pub mod mqtt;

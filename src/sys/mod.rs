@@ -1,9 +1,11 @@
 //! The operating system: poll(2), signals, the standard streams. Nothing here knows a protocol.
 
 mod signals;
+mod streams;
 
 pub use rustix::event::{PollFd, PollFlags};
 pub use signals::Signals;
+pub use streams::{LogSink, Output};
 
 use std::{io, time::Duration};
 

@@ -1,21 +1,18 @@
-//! The client's side of an MQTT session, over any number of connections, with no I/O.
-//!
-//! The owner tells it what happened (`handle_*`), asks it to do things (`subscribe`, `publish`,
-//! `acknowledge`, `disconnect` …) and then drains it (`poll_event`, `poll_transmit`, `poll_deadline`).
+//! What goes into a [`Session`](super::Session) and what comes out of it.
 
-use std::{rc::Rc, time::{Duration, Instant}};
+use std::{fmt, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{
+use crate::proto::mqtt::{
     codec,
-    packet::{Connect, ConnAckProperties, Filter, Publish, PublishProperties, QoS, Version},
+    packet::{Connect, Filter, Publish, PublishProperties, QoS, Version},
 };
 
 /// How the session is to be.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The version spoken at the first connection; see [`Session::fall_back`].
+    /// The version spoken at the first connection; see [`Session::fall_back`](super::Session::fall_back).
     pub version: Version,
     /// CONNECT of the first connection. In 3.1.1 its properties are not sent.
     pub connect: Connect,
@@ -52,15 +49,17 @@ pub struct Message {
     pub properties: Option<Rc<PublishProperties>>,
 }
 
-/// To be handed back by [`Session::acknowledge`] when the message is safe.
+/// To be handed back by [`Session::acknowledge`](super::Session::acknowledge) when the message is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckToken {
     pub(super) connection: u32,
     pub(super) pkid: u16,
     pub(super) qos: QoS,
+    /// Which of the QoS 2 messages of this process it is.
+    pub(super) order: u64,
 }
 
-/// Which limit ran out, for [`Event::TimedOut`] and [`Session::poll_deadline`].
+/// Which limit ran out, for [`Event::TimedOut`] and [`Session::poll_deadline`](super::Session::poll_deadline).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// CONNACK did not come.
@@ -77,6 +76,7 @@ pub enum Timer {
 
 /// What the owner should know. One at a time; it borrows the session.
 #[derive(Debug)]
+#[allow(missing_docs)] // the standard's own names
 pub enum Event<'a> {
     /// CONNACK 0x00. What may follow is sent already: PUBREL and PUBLISH again, or SUBSCRIBE again where the
     /// server had no session.
@@ -130,4 +130,20 @@ pub enum Refusal {
     NotNow,
     /// It cannot be encoded.
     Codec(codec::Error),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::QoS(most) => write!(f, "the server's Maximum QoS is {0}: use -q {0}", *most as u8),
+            Refusal::Retain => write!(f, "the server keeps no retained messages"),
+            Refusal::TooLarge(size, most) => {
+                write!(f, "the packet has {size} bytes, the server's Maximum Packet Size is {most}")
+            }
+            Refusal::TopicAlias(most) => write!(f, "the server's Topic Alias Maximum is {most}"),
+            Refusal::Unavailable(what) => write!(f, "the server does not offer {what}"),
+            Refusal::NotNow => write!(f, "there is no connection, or too much is under way"),
+            Refusal::Codec(error) => write!(f, "{error}"),
+        }
+    }
 }

@@ -1,0 +1,135 @@
+//! Round-trip times in bounded memory: exact minimum, mean and maximum, percentiles to within 1 %.
+
+use std::{fmt, time::Duration};
+
+/// Each power of two of nanoseconds is cut into this many equal buckets.
+const PARTS: u64 = 128;
+const PARTS_BITS: u32 = PARTS.trailing_zeros();
+
+/// Collects durations. Takes at most 58 * 128 counters, 59 KiB, however many there are.
+#[derive(Clone, Debug, Default)]
+pub struct Latency {
+    counts: Vec<u64>,
+    count: u64,
+    total: Duration,
+    min: Duration,
+    max: Duration,
+}
+
+impl Latency {
+    /// Adds one.
+    pub fn record(&mut self, rtt: Duration) {
+        let bucket = bucket(u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX));
+        if bucket >= self.counts.len() {
+            self.counts.resize(bucket + 1, 0);
+        }
+        self.counts[bucket] += 1;
+        self.min = if self.count == 0 { rtt } else { self.min.min(rtt) };
+        self.max = self.max.max(rtt);
+        self.total = self.total.saturating_add(rtt);
+        self.count += 1;
+    }
+
+    /// How many were added.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The value below or at which `per_cent` of all lie (nearest rank); zero where there are none.
+    pub fn percentile(&self, per_cent: u64) -> Duration {
+        let rank = (u128::from(self.count) * u128::from(per_cent)).div_ceil(100).max(1);
+        let mut seen = 0u128;
+        for (bucket, n) in self.counts.iter().enumerate() {
+            seen += u128::from(*n);
+            if seen >= rank {
+                return Duration::from_nanos(middle(bucket)).clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+
+    fn mean(&self) -> Duration {
+        let nanos = self.total.as_nanos() / u128::from(self.count.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// `min/avg/p50/p99/max = … ms`.
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [min, avg, p50, p99, max] =
+            [self.min, self.mean(), self.percentile(50), self.percentile(99), self.max].map(Millis);
+        write!(f, "min/avg/p50/p99/max = {min}/{avg}/{p50}/{p99}/{max} ms")
+    }
+}
+
+/// Milliseconds with three decimals.
+#[derive(Clone, Copy, Debug)]
+pub struct Millis(pub Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0.as_secs_f64() * 1e3)
+    }
+}
+
+/// Values below PARTS have a bucket each; above, the leading bits choose it.
+fn bucket(nanos: u64) -> usize {
+    if nanos < PARTS {
+        return nanos as usize;
+    }
+    let shift = nanos.ilog2() - PARTS_BITS;
+    (u64::from(shift + 1) * PARTS + ((nanos >> shift) - PARTS)) as usize
+}
+
+/// The middle of a bucket, in nanoseconds.
+fn middle(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    if bucket < PARTS {
+        return bucket;
+    }
+    let shift = bucket / PARTS - 1;
+    let low = (PARTS + bucket % PARTS) << shift;
+    low + (1 << shift) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_lies_within_one_per_cent_of_its_bucket() {
+        let mut value = 1u64;
+        while value < u64::MAX / 3 {
+            for near in [value - 1, value, value + 1, value + value / 3] {
+                let back = middle(bucket(near));
+                assert!(back.abs_diff(near) as f64 <= near as f64 * 0.01, "{near} came back as {back}");
+            }
+            value *= 2;
+        }
+        assert!(bucket(u64::MAX) < 58 * PARTS as usize);
+    }
+
+    #[test]
+    fn one_to_a_hundred_milliseconds() {
+        let mut all = Latency::default();
+        (1..=100).rev().for_each(|ms| all.record(Duration::from_millis(ms)));
+        let within = |per_cent, ms: f64| {
+            let got = all.percentile(per_cent).as_secs_f64() * 1e3;
+            assert!((got - ms).abs() <= ms * 0.01, "p{per_cent} is {got}, not {ms}");
+        };
+        within(50, 50.0);
+        within(99, 99.0);
+        assert_eq!((all.min, all.max), (Duration::from_millis(1), Duration::from_millis(100)));
+        within(100, 100.0);
+        assert_eq!(all.mean(), Duration::from_micros(50_500));
+        assert_eq!(all.count(), 100);
+    }
+
+    #[test]
+    fn one_value_is_all_of_them() {
+        let mut one = Latency::default();
+        one.record(Duration::from_micros(1234));
+        assert_eq!(one.to_string(), "min/avg/p50/p99/max = 1.234/1.234/1.234/1.234/1.234 ms");
+    }
+}

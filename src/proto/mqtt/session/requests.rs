@@ -1,0 +1,233 @@
+//! SUBSCRIBE, UNSUBSCRIBE, AUTH and DISCONNECT.
+
+use std::time::Instant;
+
+use super::{Event, Phase, Refusal, Session, State, codec};
+use crate::proto::mqtt::packet::{Acks, Filter, Version};
+
+/// A SUBSCRIBE, as it is sent again where the server has lost the session.
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    filters: Vec<Filter>,
+    id: Option<u32>,
+    user_properties: Vec<(String, String)>,
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE without an answer.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub pkid: u16,
+    /// Among the packets queued.
+    pub serial: u64,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Subscribe(Subscription),
+    Unsubscribe { filters: Vec<String>, user_properties: Vec<(String, String)> },
+}
+
+impl Request {
+    fn asks_for(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::Subscribe(subscription) => subscription.filters.iter().any(|filter| filter.filter == name),
+            Kind::Unsubscribe { .. } => false,
+        }
+    }
+}
+
+/// Forgets subscriptions by their filters.
+fn forget(subscriptions: &mut Vec<Subscription>, gone: impl Fn(&str) -> bool) {
+    for subscription in subscriptions.iter_mut() {
+        subscription.filters.retain(|filter| !gone(&filter.filter));
+    }
+    subscriptions.retain(|subscription| !subscription.filters.is_empty());
+}
+
+impl State {
+    fn subscribe(&mut self, subscription: Subscription) -> Result<(), Refusal> {
+        self.check_subscription(&subscription)?;
+        self.request(Kind::Subscribe(subscription.clone()))?;
+        forget(&mut self.subscriptions, |filter| subscription.filters.iter().any(|new| new.filter == filter));
+        self.subscriptions.push(subscription);
+        Ok(())
+    }
+
+    fn check_subscription(&self, subscription: &Subscription) -> Result<(), Refusal> {
+        let any = |test: fn(&str) -> bool| subscription.filters.iter().any(|filter| test(&filter.filter));
+        if !self.limits.wildcard && any(|filter| filter.contains(['+', '#'])) {
+            return Err(Refusal::Unavailable("wildcard subscriptions"));
+        }
+        if !self.limits.shared && any(|filter| filter.starts_with("$share/")) {
+            return Err(Refusal::Unavailable("shared subscriptions"));
+        }
+        if !self.limits.subscription_ids && subscription.id.is_some() {
+            return Err(Refusal::Unavailable("subscription identifiers"));
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, kind: Kind) -> Result<(), Refusal> {
+        if self.phase != Phase::Connected {
+            return Err(Refusal::NotNow);
+        }
+        let pkid = self.take_id().ok_or(Refusal::NotNow)?;
+        let serial = self.queue_request(pkid, &kind)?;
+        self.requests.push_back(Request { pkid, serial, kind });
+        Ok(())
+    }
+
+    fn queue_request(&mut self, pkid: u16, kind: &Kind) -> Result<u64, Refusal> {
+        self.queue(|out, version| match kind {
+            Kind::Subscribe(Subscription { filters, id, user_properties }) => {
+                codec::subscribe(out, version, pkid, filters, *id, user_properties)
+            }
+            Kind::Unsubscribe { filters, user_properties } => {
+                codec::unsubscribe(out, version, pkid, filters, user_properties)
+            }
+        })
+    }
+
+    /// The session is back: what had no answer is asked again.
+    pub fn repeat_requests(&mut self) {
+        for mut request in std::mem::take(&mut self.requests) {
+            match self.queue_request(request.pkid, &request.kind) {
+                Ok(serial) => {
+                    request.serial = serial;
+                    self.requests.push_back(request);
+                }
+                Err(refusal) => self.refused(request.kind, &refusal),
+            }
+        }
+    }
+
+    /// The session is lost: all subscriptions are asked for again, after the UNSUBSCRIBEs without an answer,
+    /// which would otherwise undo some of them.
+    pub fn renew_subscriptions(&mut self) {
+        self.requests.retain(|request| matches!(request.kind, Kind::Unsubscribe { .. }));
+        self.repeat_requests();
+        for subscription in self.subscriptions.clone() {
+            let kind = Kind::Subscribe(subscription);
+            if let Err(refusal) = self.request(kind.clone()) {
+                self.refused(kind, &refusal);
+            }
+        }
+    }
+
+    /// What an earlier connection allowed is above this server's limits: it shall be as if the server refused.
+    fn refused(&mut self, kind: Kind, refusal: &Refusal) {
+        let text = Some("above the limits of the server on this connection".to_owned());
+        let event = match kind {
+            Kind::Subscribe(Subscription { filters, .. }) => {
+                Event::Subscribed { reasons: vec![refusal.reason(); filters.len()], filters, text }
+            }
+            Kind::Unsubscribe { filters, .. } => {
+                Event::Unsubscribed { reasons: vec![refusal.reason(); filters.len()], filters, text }
+            }
+        };
+        self.events.push_back(event);
+    }
+
+    /// Takes out the request that an answer belongs to.
+    fn answered(&mut self, pkid: u16, wanted: fn(&Kind) -> bool) -> Option<Kind> {
+        let n = self.requests.iter().position(|request| request.pkid == pkid && wanted(&request.kind))?;
+        self.requests.remove(n).map(|request| request.kind)
+    }
+
+    pub fn handle_suback(&mut self, acks: Acks) -> Option<Event<'static>> {
+        let kind = self.answered(acks.pkid, |kind| matches!(kind, Kind::Subscribe(_)));
+        let Some(Kind::Subscribe(Subscription { filters, .. })) = kind else {
+            return self.violated(0x82, "SUBACK for no SUBSCRIBE of ours".to_owned());
+        };
+        if filters.len() != acks.reasons.len() {
+            return self.violated(0x82, "SUBACK with another number of reasons than filters".to_owned());
+        }
+        forget(&mut self.subscriptions, |filter| {
+            let mut answers = filters.iter().zip(&acks.reasons);
+            let refused = answers.any(|(asked, &reason)| asked.filter == filter && reason >= 0x80);
+            refused && !self.requests.iter().any(|request| request.asks_for(filter))
+        });
+        Some(Event::Subscribed { filters, reasons: acks.reasons, text: acks.text })
+    }
+
+    pub fn handle_unsuback(&mut self, mut acks: Acks) -> Option<Event<'static>> {
+        let kind = self.answered(acks.pkid, |kind| matches!(kind, Kind::Unsubscribe { .. }));
+        let Some(Kind::Unsubscribe { filters, .. }) = kind else {
+            return self.violated(0x82, "UNSUBACK for no UNSUBSCRIBE of ours".to_owned());
+        };
+        if self.version == Version::V311 {
+            acks.reasons = vec![0; filters.len()];
+        }
+        if filters.len() != acks.reasons.len() {
+            return self.violated(0x82, "UNSUBACK with another number of reasons than filters".to_owned());
+        }
+        Some(Event::Unsubscribed { filters, reasons: acks.reasons, text: acks.text })
+    }
+
+    fn disconnect(&mut self, reason: u8) {
+        if !matches!(self.phase, Phase::Connecting | Phase::Connected) {
+            return;
+        }
+        // Where CONNECT's expiry was 0, DISCONNECT may not raise it [MQTT-3.14.2-2].
+        let asked = self.options.connect.properties.session_expiry_interval.unwrap_or(0);
+        let expiry = self.options.final_expiry.filter(|_| asked != 0);
+        // Fails with 0x04 in 3.1.1, where closing without DISCONNECT is what has the will published, and where
+        // the server takes no packet this small.
+        let _ = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, &[]));
+        self.phase = Phase::Closing;
+    }
+}
+
+impl Session {
+    /// Queues SUBSCRIBE. The subscriptions are remembered, and asked for again where a server has lost the
+    /// session. `id` and `user_properties` are for 5.0 only.
+    pub fn subscribe(
+        &mut self,
+        filters: &[Filter],
+        id: Option<u32>,
+        user_properties: &[(String, String)],
+        _now: Instant,
+    ) -> Result<(), Refusal> {
+        let (filters, user_properties) = (filters.to_vec(), user_properties.to_vec());
+        self.state.subscribe(Subscription { filters, id, user_properties })
+    }
+
+    /// Queues UNSUBSCRIBE, and forgets the subscriptions.
+    pub fn unsubscribe(
+        &mut self,
+        filters: &[String],
+        user_properties: &[(String, String)],
+        _now: Instant,
+    ) -> Result<(), Refusal> {
+        let user_properties = user_properties.to_vec();
+        self.state.request(Kind::Unsubscribe { filters: filters.to_vec(), user_properties })?;
+        forget(&mut self.state.subscriptions, |filter| filters.iter().any(|gone| gone == filter));
+        Ok(())
+    }
+
+    /// Queues AUTH: the next step of an exchange (0x18), or the first of another (0x19). 5.0 only, and only with
+    /// an authentication method in CONNECT.
+    pub fn auth(
+        &mut self,
+        reason: u8,
+        method: &str,
+        data: Option<&[u8]>,
+        _now: Instant,
+    ) -> Result<(), Refusal> {
+        let state = &mut self.state;
+        let asked = state.options.connect.properties.authentication_method.is_some();
+        let open = matches!(state.phase, Phase::Connecting | Phase::Connected);
+        if !asked || !open || state.version != Version::V5 {
+            return Err(Refusal::NotNow);
+        }
+        state.queue(|out, _| codec::auth(out, reason, method, data)).map(drop)
+    }
+
+    /// Queues DISCONNECT, with the final expiry where there is one; nothing is queued after it. In 3.1.1 it is
+    /// plain, and with 0x04 (publish the will) nothing is queued: closing is all it takes. Without a connection
+    /// it does nothing. A `reason` that a client may not send queues nothing either.
+    pub fn disconnect(&mut self, reason: u8, _now: Instant) {
+        self.state.disconnect(reason);
+    }
+}

@@ -1,0 +1,177 @@
+//! stdout and stderr, written without ever blocking and without ever setting O_NONBLOCK on them: the flag
+//! belongs to the open file, which the shell and its other children share and which outlives us.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    time::Duration,
+};
+
+use rustix::{
+    fs::{FileType, OFlags},
+    net::SendFlags,
+};
+
+use super::{PollFd, PollFlags, poll};
+
+/// What a pipe surely takes after POLLOUT: at least one free page (measured on Linux; PIPE_BUF there).
+const PIPE_CHUNK: usize = 4096;
+
+/// How a descriptor is written without blocking.
+enum Kind {
+    /// POLLOUT, then at most [`PIPE_CHUNK`] bytes.
+    Pipe,
+    /// A write of our own open file with O_NONBLOCK (the terminal's name opened again).
+    Terminal(File),
+    /// MSG_DONTWAIT.
+    Socket,
+    /// Files and the like: write(2) does not wait for a reader.
+    Plain,
+}
+
+/// stdout or stderr.
+pub struct Output {
+    stream: Stream,
+    kind: Kind,
+    terminal: bool,
+}
+
+enum Stream {
+    Out(io::Stdout),
+    Err(io::Stderr),
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Out(stream) => stream.as_fd(),
+            Stream::Err(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Output {
+    /// The standard output.
+    pub fn stdout() -> Output {
+        Output::of(Stream::Out(io::stdout()))
+    }
+
+    /// The standard error.
+    pub fn stderr() -> Output {
+        Output::of(Stream::Err(io::stderr()))
+    }
+
+    fn of(stream: Stream) -> Output {
+        let fd = stream.as_fd();
+        let terminal = rustix::termios::isatty(fd);
+        let kind = match rustix::fs::fstat(fd).map(|s| FileType::from_raw_mode(s.st_mode)) {
+            Ok(FileType::Fifo) => Kind::Pipe,
+            Ok(FileType::Socket) => Kind::Socket,
+            // Where the terminal's name cannot be opened, small writes after POLLOUT are next best.
+            _ if terminal => reopen_terminal(fd).map_or(Kind::Pipe, Kind::Terminal),
+            _ => Kind::Plain,
+        };
+        Output { stream, kind, terminal }
+    }
+
+    /// Whether a person is looking.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Writes what can be written without waiting: the number of bytes, 0 where it would have to wait.
+    /// A reader that has gone is `BrokenPipe`.
+    pub fn write(&mut self, mut data: &[u8]) -> io::Result<usize> {
+        let whole = data.len();
+        while !data.is_empty() {
+            let result = match &mut self.kind {
+                Kind::Pipe if !writable(self.stream.as_fd())? => break,
+                Kind::Pipe => write(self.stream.as_fd(), &data[..data.len().min(PIPE_CHUNK)]),
+                Kind::Terminal(file) => file.write(data),
+                Kind::Socket => {
+                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                    rustix::net::send(self.stream.as_fd(), data, flags).map_err(io::Error::from)
+                }
+                Kind::Plain => write(self.stream.as_fd(), data),
+            };
+            match result {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => data = &data[n..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // What went out before counts; the error comes again.
+                Err(error) if data.len() == whole => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(whole - data.len())
+    }
+
+    /// Whether nobody can read any more what is written here (`| head` has ended).
+    pub fn is_gone(revents: PollFlags) -> bool {
+        revents.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
+    }
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Terminal(file) => file.as_fd(),
+            _ => self.stream.as_fd(),
+        }
+    }
+}
+
+fn write(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::write(fd, data)?)
+}
+
+fn writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    poll(&mut fds, Some(Duration::ZERO))?;
+    // An error is "writable" too: the write then tells which.
+    Ok(!fds[0].revents().is_empty())
+}
+
+fn reopen_terminal(fd: BorrowedFd<'_>) -> Option<File> {
+    let name = rustix::termios::ttyname(fd, Vec::new()).ok()?;
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    OpenOptions::new().write(true).custom_flags(flags).open(name.to_str().ok()?).ok()
+}
+
+/// stderr for log lines: a line that does not fit because nobody reads is dropped and counted, so that a
+/// stalled stderr stalls nothing else.
+pub struct LogSink {
+    output: Output,
+    dropped: u64,
+}
+
+impl LogSink {
+    /// On the process's stderr.
+    pub fn stderr() -> LogSink {
+        LogSink { output: Output::stderr(), dropped: 0 }
+    }
+}
+
+impl Write for LogSink {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.dropped > 0 {
+            let note = format!("wspipe: warning: {} log lines dropped: stderr was stalled\n", self.dropped);
+            if matches!(self.output.write(note.as_bytes()), Ok(n) if n > 0) {
+                self.dropped = 0;
+            }
+        }
+        if !matches!(self.output.write(line), Ok(n) if n == line.len()) {
+            self.dropped += 1;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
