@@ -1,6 +1,7 @@
 //! wspipe: WebSocket and MQTT over WebSocket for shell pipelines. The library behind the binary; no API is
 //! promised to others.
 
+pub mod cli;
 pub mod config;
 pub mod proto;
 pub mod sys;

@@ -1,0 +1,110 @@
+//! The commands: their names and the prose of their help.
+
+use super::flags::Set;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `wspipe echo`.
+    Echo,
+    /// `wspipe mqtt`.
+    Mqtt,
+    /// `wspipe serve`.
+    Serve,
+}
+
+impl Command {
+    /// In the order of the help.
+    pub const ALL: [Command; 3] = [Command::Echo, Command::Mqtt, Command::Serve];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Command::Echo => "echo",
+            Command::Mqtt => "mqtt",
+            Command::Serve => "serve",
+        }
+    }
+
+    /// By its name.
+    pub fn from_name(name: &str) -> Option<Command> {
+        Command::ALL.into_iter().find(|command| command.name() == name)
+    }
+
+    /// Its bit in the sets of the flag table.
+    pub const fn set(self) -> Set {
+        1 << self as Set
+    }
+
+    /// What stands after its name.
+    pub fn usage(self) -> &'static str {
+        match self {
+            Command::Echo => "[OPTIONS] [URL] [MESSAGE]",
+            Command::Mqtt => "[OPTIONS] URL",
+            Command::Serve => "[OPTIONS] [URL]",
+        }
+    }
+
+    /// One line of the overview.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Command::Echo => "Send a message to a WebSocket echo server and check the reply",
+            Command::Mqtt => "Check an MQTT broker with one round trip: subscribe, publish, receive",
+            Command::Serve => "Run a local WebSocket echo server to test against",
+        }
+    }
+
+    /// What it does, and what its arguments are.
+    pub fn about(self) -> &'static str {
+        match self {
+            Command::Echo => {
+                "\
+Connects, sends MESSAGE (default: hello), waits for the reply, checks that it is
+the same bytes, prints it on stdout and closes. With --count it goes on like ping:
+one line for each reply, and a summary.
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH][?QUERY] or wss://..., the default is
+ws://localhost:8000/websocket. USER and PASSWORD are percent-encoded and go out as
+HTTP Basic authentication, unless -H gives another Authorization."
+            }
+            Command::Mqtt => {
+                "\
+Connects, logs in, subscribes to the topic, publishes the message, receives it
+back, unsubscribes and disconnects. The steps are told on stderr.
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH], wss://... (MQTT over WebSocket; no
+path means /mqtt, an explicit / stays), mqtt://HOST[:PORT] or mqtts://... (TCP and
+TLS, ports 1883 and 8883). USER and PASSWORD are percent-encoded; with -u the URL's
+are not used at all, and a password given by an option goes before the URL's."
+            }
+            Command::Serve => {
+                "\
+Listens and sends every message back as it came, to many clients at once. Only the
+path of URL is served (/ is any path), the default is ws://localhost:8000/websocket.
+Port 0 lets the system choose one. Ctrl-C ends it."
+            }
+        }
+    }
+
+    /// Lines to copy, each with what it does.
+    pub fn examples(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Command::Echo => &[
+                ("wspipe echo", "Test the server that 'wspipe serve' starts"),
+                ("wspipe echo wss://echo.example.com/ 'good day'", "One message over TLS"),
+                ("wspipe echo -c 10 -i 0.2 --size 1k ws://localhost:8000/ws", "Ten of 1024 bytes, timed"),
+                ("wspipe echo -H 'Cookie: id=1' --skip 1 wss://h/chat hi", "A server that greets first"),
+            ],
+            Command::Mqtt => &[
+                ("wspipe mqtt ws://localhost:9001", "Is the broker well?"),
+                ("wspipe mqtt wss://user:pass@broker.example.com/mqtt -q 1", "Login, QoS 1, TLS"),
+                ("wspipe mqtt mqtts://h -u user --password-file pw -t a/b -m hi", "Password from a file"),
+                ("wspipe mqtt ws://h -V 311 --count 10 --interval 0.5", "MQTT 3.1.1, ten round trips"),
+            ],
+            Command::Serve => &[
+                ("wspipe serve", "Then, in another terminal: wspipe echo"),
+                ("wspipe serve ws://127.0.0.1:9000/", "Any path, port 9000"),
+            ],
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Usage errors and how arguments are shown in them.
+
+use std::fmt;
+
+/// What was wrong with the arguments and what was meant, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError {
+    text: String,
+    status: u8,
+}
+
+impl UsageError {
+    /// With exit status 2.
+    pub fn new(text: impl Into<String>) -> UsageError {
+        UsageError { text: text.into(), status: 2 }
+    }
+
+    /// With another exit status: 26 (a file that cannot be read), 77 (a CA file that cannot).
+    pub fn with_status(status: u8, text: impl Into<String>) -> UsageError {
+        UsageError { text: text.into(), status }
+    }
+
+    /// The exit status: 2, 26 or 77.
+    pub fn exit_code(&self) -> u8 {
+        self.status
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Longer arguments are cut in messages.
+const SHOWN: usize = 80;
+
+/// An argument in quotes, for a message: control characters escaped, a URL's login left out.
+pub fn shown(argument: &str) -> String {
+    let mut text = argument.to_owned();
+    if let Some(start) = text.find("://").map(|at| at + 3) {
+        // To the last '@', wherever it is: a password may hold an unencoded '/'.
+        if let Some(end) = text.rfind('@').filter(|end| *end >= start) {
+            text.replace_range(start..end, "...");
+        }
+    }
+    let mut quoted = String::from("'");
+    for (index, c) in text.chars().enumerate() {
+        if index == SHOWN {
+            quoted.push_str("...");
+            break;
+        }
+        if c.is_control() {
+            quoted.extend(c.escape_default());
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push('\'');
+    quoted
+}

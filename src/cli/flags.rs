@@ -1,0 +1,169 @@
+//! What a row of the flag table is, and how a flag is found. The rows are in `table`.
+
+use super::{command::Command, table::FLAGS};
+
+/// A set of commands, one bit each.
+pub type Set = u16;
+
+/// The headings of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What is sent and what is expected.
+    Test,
+    /// MQTT login and session.
+    Session,
+    /// The Will Message.
+    Will,
+    /// From the name to the upgrade.
+    Connection,
+    /// TLS.
+    Tls,
+    /// Log lines and help.
+    Output,
+}
+
+impl Group {
+    /// In the order of the help.
+    pub const ALL: [Group; 6] =
+        [Group::Test, Group::Session, Group::Will, Group::Connection, Group::Tls, Group::Output];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Test => "Test",
+            Group::Session => "Login and session",
+            Group::Will => "Will",
+            Group::Connection => "Connection",
+            Group::Tls => "TLS",
+            Group::Output => "Output",
+        }
+    }
+}
+
+/// A row of the table. Built by [`switch`] or [`option`] and the methods after it.
+#[derive(Debug)]
+pub struct Flag {
+    /// The long name, with its dashes: what every spelling is rewritten to.
+    pub long: &'static str,
+    /// Other long names.
+    pub aliases: &'static [&'static str],
+    /// The letter, and the commands where it means this flag.
+    pub short: Option<(char, Set)>,
+    /// What the value is called; none for a switch.
+    pub value: Option<&'static str>,
+    /// The value where the flag is not given, as it would be typed.
+    pub default: Option<&'static str>,
+    /// Every occurrence counts; elsewhere the last one does.
+    pub repeatable: bool,
+    /// The commands that have it.
+    pub commands: Set,
+    /// Its heading.
+    pub group: Group,
+    /// One line.
+    pub help: &'static str,
+    /// What `wspipe help COMMAND` adds.
+    pub more: &'static str,
+    /// What to say where a URL came as the value: the flag of another tool that was meant.
+    pub not_a_url: &'static str,
+}
+
+/// A flag without a value.
+pub const fn switch(long: &'static str, commands: Set, group: Group, help: &'static str) -> Flag {
+    Flag {
+        long,
+        aliases: &[],
+        short: None,
+        value: None,
+        default: None,
+        repeatable: false,
+        commands,
+        group,
+        help,
+        more: "",
+        not_a_url: "the URL stands by itself",
+    }
+}
+
+/// A flag with one value.
+pub const fn option(
+    long: &'static str,
+    value: &'static str,
+    commands: Set,
+    group: Group,
+    help: &'static str,
+) -> Flag {
+    let mut flag = switch(long, commands, group, help);
+    flag.value = Some(value);
+    flag
+}
+
+impl Flag {
+    /// With a letter, in some of its commands.
+    pub const fn short(mut self, letter: char, commands: Set) -> Flag {
+        self.short = Some((letter, commands));
+        self
+    }
+
+    /// With other long names.
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Flag {
+        self.aliases = aliases;
+        self
+    }
+
+    /// With a value for when it is not given.
+    pub const fn default(mut self, default: &'static str) -> Flag {
+        self.default = Some(default);
+        self
+    }
+
+    /// To be given more than once.
+    pub const fn repeatable(mut self) -> Flag {
+        self.repeatable = true;
+        self
+    }
+
+    /// With more text.
+    pub const fn more(mut self, more: &'static str) -> Flag {
+        self.more = more;
+        self
+    }
+
+    /// With an answer to a URL as its value.
+    pub const fn not_a_url(mut self, answer: &'static str) -> Flag {
+        self.not_a_url = answer;
+        self
+    }
+
+    /// Whether `command` has it.
+    pub fn is_of(&self, command: Command) -> bool {
+        self.commands & command.set() != 0
+    }
+
+    /// Its letter in `command`.
+    pub fn letter(&self, command: Command) -> Option<char> {
+        self.short.filter(|(_, commands)| commands & command.set() != 0).map(|(letter, _)| letter)
+    }
+
+    /// For messages: `-t/--topic`.
+    pub fn spelling(&self, command: Command) -> String {
+        match self.letter(command) {
+            Some(letter) => format!("-{letter}/{}", self.long),
+            None => self.long.to_owned(),
+        }
+    }
+}
+
+/// The flags of a command.
+pub fn of(command: Command) -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().filter(move |flag| flag.is_of(command))
+}
+
+/// By long name or alias, dashes included.
+pub fn by_long(command: Command, long: &str) -> Option<&'static Flag> {
+    of(command).find(|flag| flag.long == long || flag.aliases.contains(&long))
+}
+
+/// By letter.
+pub fn by_letter(command: Command, letter: char) -> Option<&'static Flag> {
+    of(command).find(|flag| flag.letter(command) == Some(letter))
+}

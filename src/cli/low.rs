@@ -1,0 +1,186 @@
+//! What was typed: the flags of all commands with their values typed, nothing decided yet.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use super::{
+    command::Command,
+    error::UsageError,
+    flags,
+    rewrite::unmarked,
+    value::{Expiry, FromArg, Header, Payload, Seconds, Size, Token},
+};
+use crate::config::{QoS, Version};
+
+/// The arguments of one command. A field of another command's flag is empty.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowArgs {
+    pub command: Command,
+    /// What is no flag and no value, in order.
+    pub positionals: Vec<OsString>,
+    pub debug: usize,
+    pub quiet: bool,
+
+    pub connect_timeout: Option<Seconds>,
+    pub close_timeout: Option<Seconds>,
+    pub max_message: Option<Size>,
+    pub headers: Vec<Header>,
+    pub subprotocols: Vec<Token>,
+    pub origin: Option<String>,
+    pub cafile: Option<PathBuf>,
+    pub insecure: bool,
+    pub servername: Option<String>,
+
+    pub count: Option<u64>,
+    pub interval: Option<Seconds>,
+    pub timeout: Option<Seconds>,
+    pub size: Option<Size>,
+    pub binary: bool,
+    pub skip: Option<u64>,
+    pub raw: bool,
+
+    pub topic: Option<String>,
+    pub message: Option<Payload>,
+    pub qos: Option<QoS>,
+    pub retain: bool,
+    pub username: Option<String>,
+    pub password: Option<Payload>,
+    pub password_file: Option<PathBuf>,
+    pub password_env: Option<String>,
+    pub version: Option<Version>,
+    pub keep_session: bool,
+    pub session_expiry: Option<Expiry>,
+    pub id: Option<String>,
+    pub id_prefix: Option<String>,
+    pub keepalive: Option<u16>,
+    pub ack_timeout: Option<Seconds>,
+    pub will_topic: Option<String>,
+    pub will_payload: Option<Payload>,
+    pub will_qos: Option<QoS>,
+    pub will_retain: bool,
+    pub will_delay_interval: Option<u32>,
+}
+
+impl LowArgs {
+    /// Takes the rewritten arguments apart.
+    ///
+    /// # Errors
+    /// A value that is not what its flag takes.
+    pub fn extract(command: Command, rewritten: Vec<OsString>) -> Result<LowArgs, UsageError> {
+        let mut args = Extract { command, args: pico_args::Arguments::from_vec(rewritten) };
+        let low = LowArgs {
+            command,
+            positionals: Vec::new(),
+            debug: args.times("--debug"),
+            quiet: args.has("--quiet"),
+            connect_timeout: args.last("--connect-timeout")?,
+            close_timeout: args.last("--close-timeout")?,
+            max_message: args.last("--max-message")?,
+            headers: args.all("--header")?,
+            subprotocols: args.all("--subprotocol")?,
+            origin: args.last("--origin")?,
+            cafile: args.last("--cafile")?,
+            insecure: args.has("--insecure"),
+            servername: args.last("--servername")?,
+            count: args.last("--count")?,
+            interval: args.last("--interval")?,
+            timeout: args.last("--timeout")?,
+            size: args.last("--size")?,
+            binary: args.has("--binary"),
+            skip: args.last("--skip")?,
+            raw: args.has("--raw"),
+            topic: args.last("--topic")?,
+            message: args.last("--message")?,
+            qos: args.last("--qos")?,
+            retain: args.has("--retain"),
+            username: args.last("--username")?,
+            password: args.last("--pw")?,
+            password_file: args.last("--password-file")?,
+            password_env: args.last("--password-env")?,
+            version: args.last("--protocol-version")?,
+            keep_session: args.has("--disable-clean-session"),
+            session_expiry: args.last("--session-expiry-interval")?,
+            id: args.last("--id")?,
+            id_prefix: args.last("--id-prefix")?,
+            keepalive: args.last("--keepalive")?,
+            ack_timeout: args.last("--ack-timeout")?,
+            will_topic: args.last("--will-topic")?,
+            will_payload: args.last("--will-payload")?,
+            will_qos: args.last("--will-qos")?,
+            will_retain: args.has("--will-retain"),
+            will_delay_interval: args.last("--will-delay-interval")?,
+        };
+        Ok(LowArgs { positionals: args.left_over()?, ..low })
+    }
+
+    /// The value of a flag, or the default that the table has for it.
+    ///
+    /// # Errors
+    /// None, if the table's defaults are what their flags take (a test sees to it).
+    pub fn or_default<T: FromArg>(&self, value: Option<T>, long: &'static str) -> Result<T, UsageError> {
+        if let Some(value) = value {
+            return Ok(value);
+        }
+        let default = flags::by_long(self.command, long).and_then(|flag| flag.default);
+        let default = default.ok_or_else(|| UsageError::new(format!("{long} has no default")))?;
+        T::from_arg(OsStr::new(default)).map_err(|why| UsageError::new(format!("{long} {why}")))
+    }
+}
+
+struct Extract {
+    command: Command,
+    args: pico_args::Arguments,
+}
+
+impl Extract {
+    fn has(&mut self, long: &'static str) -> bool {
+        self.times(long) > 0
+    }
+
+    fn times(&mut self, long: &'static str) -> usize {
+        let mut times = 0;
+        while self.args.contains(long) {
+            times += 1;
+        }
+        times
+    }
+
+    /// Of several the last one holds, as an alias with a default of one's own needs it.
+    fn last<T: FromArg>(&mut self, long: &'static str) -> Result<Option<T>, UsageError> {
+        Ok(self.all(long)?.pop())
+    }
+
+    fn all<T: FromArg>(&mut self, long: &'static str) -> Result<Vec<T>, UsageError> {
+        self.args.values_from_os_str(long, marked_value).map_err(|error| self.explain(long, error))
+    }
+
+    fn explain(&self, long: &'static str, error: pico_args::Error) -> UsageError {
+        let cause = match error {
+            pico_args::Error::ArgumentParsingFailed { cause } => cause,
+            error => error.to_string(),
+        };
+        let Some(flag) = flags::by_long(self.command, long) else {
+            return UsageError::new(format!("{long} {cause}"));
+        };
+        let answer = if cause.contains("://") { format!(" ({})", flag.not_a_url) } else { String::new() };
+        UsageError::new(format!("{} {cause}{answer}", flag.spelling(self.command)))
+    }
+
+    /// What nothing has asked for: the positionals.
+    fn left_over(self) -> Result<Vec<OsString>, UsageError> {
+        let positional = |argument: OsString| match unmarked(&argument) {
+            Some(value) => Ok(value.to_owned()),
+            // Only a flag that is in the table and not in `extract` above comes here.
+            None => Err(UsageError::new(format!("{} is not supported yet", argument.to_string_lossy()))),
+        };
+        self.args.finish().into_iter().map(positional).collect()
+    }
+}
+
+fn marked_value<T: FromArg>(argument: &OsStr) -> Result<T, String> {
+    // The pass before puts a marked value behind every flag that has one.
+    T::from_arg(unmarked(argument).unwrap_or(argument))
+}

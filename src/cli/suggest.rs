@@ -1,0 +1,203 @@
+//! What was probably meant: the nearest name, the command that has the flag, and the flags of other
+//! tools that have another name here.
+
+use super::{
+    command::Command,
+    error::{UsageError, shown},
+    flags::{self, Set},
+};
+
+const ECHO: Set = Command::Echo.set();
+const MQTT: Set = Command::Mqtt.set();
+const ALL: Set = ECHO | MQTT | Command::Serve.set();
+
+/// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
+const ELSEWHERE: &[(&[&str], Set, &str)] = &[
+    (&["-h", "--host"], ALL, "the host belongs in the URL, as in ws://HOST:PORT/PATH (-h alone is help)"),
+    (&["-p", "--port"], ALL, "the port belongs in the URL, as in ws://HOST:PORT/PATH"),
+    (&["-L", "--url", "--connect"], ALL, "the URL stands by itself"),
+    (&["--path"], ALL, "the path belongs in the URL, as in ws://HOST:PORT/PATH"),
+    (&["--ws", "--tls", "--ssl"], ALL, "the URL's scheme says it: ws://, wss://, mqtt:// or mqtts://"),
+    (&["-l", "--listen"], ECHO, "the server is 'wspipe serve'"),
+    (&["-v", "--verbose"], ALL, "say -d"),
+    (&["-V", "--version"], ALL, "it stands alone: wspipe --version"),
+    (&["-n", "--no-check"], ECHO, "say --insecure"),
+    (&["-o"], ECHO, "say --origin"),
+    (&["-s"], ECHO, "say --subprotocol"),
+    (&["-x", "--execute"], ECHO, "the message stands after the URL"),
+    (&["-t", "-m", "--message"], ECHO, "the message stands after the URL (topics are for 'wspipe mqtt')"),
+    (&["-q"], ECHO | Command::Serve.set(), "say --quiet"),
+    (
+        &["-u", "--user", "--auth", "--basic-auth"],
+        ECHO,
+        "the login belongs in the URL: ws://USER:PASSWORD@HOST/",
+    ),
+    (&["--ua", "-A", "--user-agent"], ECHO | MQTT, "say -H 'User-Agent: ...'"),
+    (&["-C"], MQTT, "say --count"),
+    (&["--no-clean"], MQTT, "say -c (--disable-clean-session)"),
+];
+
+/// An unknown `--name`.
+pub fn unknown_long(command: Command, name: &str) -> UsageError {
+    let name_shown = shown(name);
+    let what = format!("unknown option {}", name_shown.trim_matches('\''));
+    if let Some(answer) = elsewhere(command, name) {
+        return UsageError::new(format!("{what}: {answer}"));
+    }
+    if let Some(owners) = owners(|other| flags::by_long(other, name).is_some()) {
+        return UsageError::new(format!(
+            "{what}: it belongs to {owners}, not to 'wspipe {}'",
+            command.name()
+        ));
+    }
+    let names = flags::of(command).flat_map(|flag| flag.aliases.iter().copied().chain([flag.long]));
+    match nearest(name, names) {
+        Some(near) => UsageError::new(format!("{what}: did you mean {near}?")),
+        None => UsageError::new(format!("{what} (see 'wspipe {} --help')", command.name())),
+    }
+}
+
+/// An unknown letter at byte `at` of `argument`.
+pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError {
+    let letter = argument.chars().nth(at).unwrap_or(char::REPLACEMENT_CHARACTER);
+    let spelling = format!("-{letter}");
+    let name_shown = shown(argument);
+    let mut what = format!("unknown option {}", shown(&spelling).trim_matches('\''));
+    if argument.chars().count() > 2 {
+        what.push_str(&format!(" in {name_shown}"));
+    }
+    if let Some(answer) = elsewhere(command, &spelling) {
+        return UsageError::new(format!("{what}: {answer}"));
+    }
+    let dashed = format!("-{argument}");
+    if flags::by_long(command, dashed.split('=').next().unwrap_or(&dashed)).is_some() {
+        return UsageError::new(format!("{what}: did you mean {dashed}, with two dashes?"));
+    }
+    if let Some(owners) = owners(|other| flags::by_letter(other, letter).is_some()) {
+        return UsageError::new(format!(
+            "{what}: it belongs to {owners}, not to 'wspipe {}'",
+            command.name()
+        ));
+    }
+    let other_case =
+        if letter.is_uppercase() { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() };
+    if let Some(flag) = flags::by_letter(command, other_case) {
+        return UsageError::new(format!("{what}: did you mean {}?", flag.spelling(command)));
+    }
+    if command == Command::Echo {
+        return UsageError::new(format!("{what} (a message that begins with '-' stands after '--')"));
+    }
+    UsageError::new(format!("{what} (see 'wspipe {} --help')", command.name()))
+}
+
+/// A first argument that is no command.
+pub fn unknown_command(name: &str) -> UsageError {
+    let commands = command_names();
+    if name.contains("://") {
+        return UsageError::new(format!(
+            "a command stands before the URL: one of {commands}, as in wspipe echo URL"
+        ));
+    }
+    if name.starts_with('-') {
+        let name_shown = shown(name);
+        let flag = name_shown.trim_matches('\'');
+        return UsageError::new(format!(
+            "options stand after a command, {flag} is before it: one of {commands}"
+        ));
+    }
+    let what = format!("unknown command {}", shown(name));
+    match nearest(name, Command::ALL.iter().map(|command| command.name()).chain(["help"])) {
+        Some(near) => UsageError::new(format!("{what}: did you mean '{near}'?")),
+        None => UsageError::new(format!("{what}: the commands are {commands} (see 'wspipe --help')")),
+    }
+}
+
+/// `echo, mqtt, serve`.
+pub fn command_names() -> String {
+    Command::ALL.map(Command::name).join(", ")
+}
+
+fn elsewhere(command: Command, spelling: &str) -> Option<&'static str> {
+    let fits = |(names, commands, _): &&(&[&str], Set, &str)| {
+        commands & command.set() != 0 && names.contains(&spelling)
+    };
+    ELSEWHERE.iter().find(fits).map(|(_, _, answer)| *answer)
+}
+
+/// `'wspipe mqtt'` and the like, for the commands that `has` finds.
+fn owners(has: impl Fn(Command) -> bool) -> Option<String> {
+    let owners: Vec<String> = Command::ALL
+        .into_iter()
+        .filter(|command| has(*command))
+        .map(|command| format!("'wspipe {}'", command.name()))
+        .collect();
+    if owners.is_empty() { None } else { Some(owners.join(" and ")) }
+}
+
+/// The name that `typed` abbreviates, or the nearest by edit distance within a third of its length.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = typed.trim_start_matches('-').chars().count();
+    if length < 2 {
+        return None;
+    }
+    let rank = |name: &str| if name.starts_with(typed) { 0 } else { distance(typed, name) };
+    let (rank, name) = names.map(|name| (rank(name), name)).min_by_key(|(rank, _)| *rank)?;
+    if rank <= (length / 3).max(1) { Some(name) } else { None }
+}
+
+/// Edit distance with swaps of neighbours (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    // Nobody mistypes a flag of this length, and the table below is quadratic.
+    if a.len() > 64 {
+        return usize::MAX;
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = match (i, j) {
+                (0, _) => j,
+                (_, 0) => i,
+                _ => {
+                    let cost = usize::from(a[i - 1] != b[j - 1]);
+                    let mut best =
+                        (table[i - 1][j - 1] + cost).min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                    if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                        best = best.min(table[i - 2][j - 2] + 1);
+                    }
+                    best
+                }
+            };
+        }
+    }
+    table[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("qos", "qos", 0),
+            ("qso", "qos", 1),
+            ("topc", "topic", 1),
+            ("ab", "cd", 2),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+        assert_eq!(distance(&"x".repeat(65), "x"), usize::MAX);
+    }
+
+    #[test]
+    fn the_nearest_is_near() {
+        let names = || ["--topic", "--qos", "--keepalive"].into_iter();
+        assert_eq!(nearest("--topics", names()), Some("--topic"));
+        assert_eq!(nearest("--keep", names()), Some("--keepalive"));
+        assert_eq!(nearest("--banana", names()), None);
+        assert_eq!(nearest("--", names()), None);
+    }
+}

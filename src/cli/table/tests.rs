@@ -1,0 +1,261 @@
+//! Each flag of each command, understood and refused; and the table itself.
+
+use std::ffi::OsString;
+
+use super::FLAGS;
+use crate::cli::{Invocation, command::Command, flags, parse, tests::refused};
+
+/// A row: the flag, the command, arguments, what `Debug` of the whole Config must then contain.
+///
+/// `Debug` hides header values and passwords: these have tests of their own below.
+const GOOD: &[(&str, &str, &[&str], &str)] = &[
+    ("--topic", "mqtt", &["-t", "a/b"], r#"topic: "a/b""#),
+    ("--message", "mqtt", &["--message=x=y"], r#"message: b"x=y""#),
+    ("--qos", "mqtt", &["-q2"], "qos: ExactlyOnce"),
+    ("--retain", "mqtt", &["-r"], "retain: true"),
+    ("--count", "echo", &["-c5"], "count: Some(5)"),
+    ("--count", "mqtt", &["--count", "5"], "count: Some(5)"),
+    ("--interval", "echo", &["-c2", "-i", "0.25"], "interval: 250ms"),
+    ("--interval", "mqtt", &["--count=2", "--interval=0"], "interval: 0ns"),
+    ("--size", "echo", &["--size", "3"], r#"message: b"012""#),
+    ("--binary", "echo", &["-b"], "binary: true"),
+    ("--skip", "echo", &["--skip=3"], "skip: 3"),
+    ("--timeout", "echo", &["-W", "1.5"], "timeout: 1.5s, raw"),
+    ("--timeout", "mqtt", &["-W7"], "timeout: 7s }"),
+    ("--username", "mqtt", &["-u", "bob"], r#"username: Some("bob")"#),
+    ("--username", "mqtt", &["--user", "bob"], r#"username: Some("bob")"#),
+    ("--pw", "mqtt", &["-u", "bob", "-P", "pw"], r#"password: Some("hidden")"#),
+    ("--pw", "mqtt", &["-u", "bob", "--password", "pw"], r#"password: Some("hidden")"#),
+    ("--password-file", "mqtt", &["--password-file", "/dev/null"], r#"password: Some("hidden")"#),
+    ("--password-env", "mqtt", &["--password-env", "SECRET"], r#"password: Some("hidden")"#),
+    ("--protocol-version", "mqtt", &["-V", "311"], "version: Some(V311)"),
+    ("--protocol-version", "mqtt", &["-V5"], "version: Some(V5)"),
+    ("--protocol-version", "mqtt", &["-V", "mqttv311"], "version: Some(V311)"),
+    ("--protocol-version", "mqtt", &["--protocol-version=mqttv5"], "version: Some(V5)"),
+    ("--disable-clean-session", "mqtt", &["-c", "-i", "me"], "keep_session: true"),
+    ("--session-expiry-interval", "mqtt", &["-x", "300"], "session_expiry: Some(300)"),
+    ("--session-expiry-interval", "mqtt", &["-x", "-1"], "session_expiry: Some(4294967295)"),
+    ("--session-expiry-interval", "mqtt", &["-xnever"], "session_expiry: Some(4294967295)"),
+    ("--session-expiry-interval", "mqtt", &["-x", "\u{221e}"], "session_expiry: Some(4294967295)"),
+    ("--id", "mqtt", &["-i", "me"], r#"client_id: Some("me")"#),
+    ("--id-prefix", "mqtt", &["-I", "me-"], r#"client_id: Some("me-"#),
+    ("--keepalive", "mqtt", &["-k", "0"], "keep_alive: 0"),
+    ("--ack-timeout", "mqtt", &["--ack-timeout", "2"], "ack_timeout: 2s"),
+    ("--will-topic", "mqtt", &["--will-topic", "w"], r#"will: Some(Will { topic: "w", payload: b"""#),
+    ("--will-payload", "mqtt", &["--will-topic=w", "--will-payload", "-q"], r#"payload: b"-q""#),
+    ("--will-qos", "mqtt", &["--will-topic=w", "--will-qos=1"], "qos: AtLeastOnce, retain: false, delay"),
+    ("--will-retain", "mqtt", &["--will-topic=w", "--will-retain"], "retain: true, delay_interval: None"),
+    (
+        "--will-delay-interval",
+        "mqtt",
+        &["--will-topic=w", "--will-delay-interval=9"],
+        "delay_interval: Some(9)",
+    ),
+    ("--header", "echo", &["-H", "X-A: b"], r#"headers: ["X-A"]"#),
+    ("--header", "mqtt", &["-HX-A: b", "--header", "host: h"], r#"headers: ["X-A", "host"]"#),
+    ("--subprotocol", "echo", &["--subprotocol", "a", "--protocol=b"], r#"subprotocols: ["a", "b"]"#),
+    ("--origin", "echo", &["--origin", "http://h"], r#"headers: ["Origin"]"#),
+    ("--origin", "mqtt", &["--origin=http://h"], r#"headers: ["Origin"]"#),
+    ("--connect-timeout", "echo", &["--connect-timeout", "2"], "connect_timeout: 2s"),
+    ("--connect-timeout", "mqtt", &["--connect-timeout=.5"], "connect_timeout: 500ms"),
+    ("--close-timeout", "echo", &["--close-timeout", "0"], "close_timeout: 0ns"),
+    ("--close-timeout", "mqtt", &["--close-timeout=1"], "close_timeout: 1s"),
+    ("--max-message", "echo", &["--max-message", "1k"], "max_message: 1024"),
+    ("--max-message", "mqtt", &["--max-message=2M"], "max_message: 2097152"),
+    ("--max-message", "serve", &["--max-message=77"], "max_message: 77"),
+    ("--cafile", "echo", &["--cafile", "ca.pem"], r#"cafile: Some("ca.pem")"#),
+    ("--cafile", "echo", &["--cacert", "ca.pem"], r#"cafile: Some("ca.pem")"#),
+    ("--cafile", "mqtt", &["--ca=ca.pem"], r#"cafile: Some("ca.pem")"#),
+    ("--insecure", "echo", &["-k"], "insecure: true"),
+    ("--insecure", "mqtt", &["--insecure"], "insecure: true"),
+    ("--servername", "echo", &["--servername", "h.example"], r#"servername: Some("h.example")"#),
+    ("--servername", "mqtt", &["--servername=h"], r#"servername: Some("h")"#),
+    ("--debug", "echo", &["-d"], "verbosity: Debug"),
+    ("--debug", "mqtt", &["-dd"], "verbosity: Trace"),
+    ("--debug", "serve", &["--debug"], "verbosity: Debug"),
+    ("--quiet", "echo", &["--quiet"], "verbosity: Quiet"),
+    ("--quiet", "mqtt", &["--quiet"], "verbosity: Quiet"),
+    ("--quiet", "serve", &["--quiet"], "verbosity: Quiet"),
+    ("--raw", "echo", &["--raw"], "raw: true"),
+];
+
+/// A row: the flag, the command, arguments, what the error must contain.
+const BAD: &[(&str, &str, &[&str], &str)] = &[
+    ("--topic", "mqtt", &["-t", "a/#"], "-t/--topic 'a/#': the topic contains a wildcard"),
+    ("--topic", "mqtt", &["-t", ""], "the topic is empty"),
+    ("--topic", "mqtt", &["-t"], "-t/--topic needs a value: TOPIC"),
+    ("--message", "mqtt", &["-m"], "-m/--message needs a value: TEXT"),
+    ("--qos", "mqtt", &["-q", "3"], "-q/--qos takes 0, 1 or 2, not '3'"),
+    ("--retain", "mqtt", &["--retain=true"], "--retain takes no value"),
+    ("--count", "echo", &["-c", "0"], "-c/--count takes at least 1"),
+    ("--count", "echo", &["-c", "five"], "-c/--count takes a whole number from 0"),
+    ("--count", "echo", &["-c=5"], "not '=5'"),
+    ("--count", "echo", &["--count="], "not ''"),
+    ("--count", "echo", &["-c", "ws://u:secret@h/"], "not 'ws://...@h/' (the URL stands by itself)"),
+    ("--count", "echo", &["-c", "99999999999999999999"], "18446744073709551615"),
+    ("--count", "mqtt", &["--count", "-1"], "--count takes a whole number"),
+    ("--interval", "echo", &["-i", "1"], "-i/--interval needs -c/--count"),
+    ("--interval", "mqtt", &["--interval", "1"], "--interval needs --count"),
+    ("--interval", "echo", &["-c1", "-i", "inf"], "takes a number of seconds"),
+    ("--interval", "echo", &["-c1", "-i", "-1"], "takes a number of seconds"),
+    ("--size", "echo", &["--size", "1T"], "takes a number of bytes (1000, 64k, 8M), at most 4G, not '1T'"),
+    ("--size", "echo", &["--size", "k"], "not 'k'"),
+    ("--size", "echo", &["--size", "99999999999G"], "at most 4G"),
+    ("--size", "echo", &["--size", "65M"], "--max-message (67108864 bytes)"),
+    ("--size", "echo", &["--size", "5", "ws://h", "x"], "MESSAGE and --size"),
+    ("--binary", "echo", &["-b=1"], "-b takes no value"),
+    ("--binary", "echo", &["--binary=1"], "--binary takes no value"),
+    ("--skip", "echo", &["--skip", "x"], "--skip takes a whole number"),
+    ("--timeout", "echo", &["-W", "0"], "--timeout takes more than 0 seconds"),
+    (
+        "--timeout",
+        "mqtt",
+        &["-W", "5s"],
+        "-W/--timeout takes a number of seconds from 0 to 31536000, not '5s'",
+    ),
+    ("--timeout", "mqtt", &["-W", "99999999"], "31536000"),
+    ("--username", "mqtt", &["-u"], "-u/--username needs a value: NAME"),
+    ("--pw", "mqtt", &["-P", "x", "-V", "311"], "a password without a user name needs MQTT 5.0"),
+    ("--pw", "mqtt", &["-P", "x", "--password-env=X"], "-P/--pw and --password-env"),
+    ("--password-file", "mqtt", &["--password-file", ""], "takes the name of a file"),
+    ("--password-env", "mqtt", &["--password-env", "NOT_THERE"], "the variable 'NOT_THERE' is not set"),
+    ("--password-env", "mqtt", &["--password-env", "A=B"], "not 'A=B'"),
+    ("--protocol-version", "mqtt", &["-V", "31"], "MQTT 3.1 is not supported"),
+    ("--protocol-version", "mqtt", &["-V", "4"], "takes 311 or 5, not '4'"),
+    ("--disable-clean-session", "mqtt", &["-c"], "needs -i ID"),
+    ("--disable-clean-session", "mqtt", &["-c", "-I", "me"], "needs -i ID"),
+    ("--disable-clean-session", "mqtt", &["-c", "5"], "too many"),
+    ("--session-expiry-interval", "mqtt", &["-x", "5", "-V", "311"], "needs MQTT 5.0"),
+    ("--session-expiry-interval", "mqtt", &["-x", "4294967296"], "seconds or never, not '4294967296'"),
+    ("--session-expiry-interval", "mqtt", &["-x", "-2"], "not '-2'"),
+    ("--id", "mqtt", &["-i", ""], "-i/--id takes a name"),
+    ("--id-prefix", "mqtt", &["-I", "a", "-i", "b"], "contradict each other"),
+    ("--keepalive", "mqtt", &["-k", "65536"], "from 0 to 65535, not '65536'"),
+    ("--keepalive", "mqtt", &["-k", "wss://h"], "say --insecure"),
+    ("--ack-timeout", "mqtt", &["--ack-timeout", "0"], "more than 0"),
+    ("--will-topic", "mqtt", &["--will-topic", "+"], "--will-topic '+'"),
+    ("--will-payload", "mqtt", &["--will-payload", "x"], "--will-payload needs --will-topic"),
+    ("--will-qos", "mqtt", &["--will-qos", "0"], "--will-qos needs --will-topic"),
+    ("--will-qos", "mqtt", &["--will-topic=w", "--will-qos=x"], "takes 0, 1 or 2"),
+    ("--will-retain", "mqtt", &["--will-retain"], "--will-retain needs --will-topic"),
+    ("--will-delay-interval", "mqtt", &["--will-delay-interval=1"], "needs --will-topic"),
+    (
+        "--will-delay-interval",
+        "mqtt",
+        &["--will-topic=w", "--will-delay-interval=1", "-V311"],
+        "needs MQTT 5.0",
+    ),
+    ("--header", "echo", &["-H", "no colon"], "-H/--header takes 'Name: value'"),
+    ("--header", "echo", &["-H", "ws://u:secret@h"], "not 'ws://...@h' (the URL stands by itself)"),
+    ("--header", "echo", &["-H", "a b: c"], "'a b' is not a header's name"),
+    ("--header", "echo", &["-H", ": c"], "'' is not a header's name"),
+    ("--header", "echo", &["-H", "A: b\r\nC: d"], "the value of A has the character U+000D at position 2"),
+    ("--header", "mqtt", &["-H", "A: \u{e9}"], "U+00E9"),
+    ("--header", "echo", &["-H", "upgrade: x"], "upgrade cannot be given"),
+    ("--header", "echo", &["-H", "Connection: x"], "Connection cannot be given"),
+    ("--header", "echo", &["-H", "Sec-WebSocket-Key: x"], "cannot be given"),
+    ("--header", "echo", &["-H", "Sec-WebSocket-Version: 8"], "cannot be given"),
+    ("--header", "echo", &["-H", "Sec-WebSocket-Accept: x"], "cannot be given"),
+    ("--header", "echo", &["-H", "Sec-WebSocket-Extensions: x"], "no extension is supported"),
+    ("--header", "echo", &["-H", "Sec-WebSocket-Protocol: x"], "say --subprotocol"),
+    ("--header", "echo", &["-H", "Host: a", "-H", "host: b"], "host is given twice"),
+    ("--subprotocol", "echo", &["--subprotocol", "a,b"], "repeat the option"),
+    ("--subprotocol", "echo", &["--subprotocol", ""], "takes a name"),
+    ("--subprotocol", "echo", &["--subprotocol=a", "--protocol=a"], "given twice"),
+    ("--origin", "echo", &["--origin", "a\nb"], "the value of --origin has the character U+000A"),
+    ("--origin", "mqtt", &["--origin=a", "-H", "Origin: b"], "one is enough"),
+    ("--connect-timeout", "echo", &["--connect-timeout", "0"], "more than 0"),
+    ("--connect-timeout", "mqtt", &["--connect-timeout", "nan"], "takes a number of seconds"),
+    ("--close-timeout", "echo", &["--close-timeout", "."], "takes a number of seconds"),
+    ("--close-timeout", "mqtt", &["--close-timeout", "+1"], "not '+1'"),
+    ("--max-message", "echo", &["--max-message", "0"], "at least 1 byte"),
+    ("--max-message", "mqtt", &["--max-message", "5G"], "at most 4G"),
+    ("--max-message", "serve", &["--max-message", "1.5k"], "not '1.5k'"),
+    ("--cafile", "echo", &["--cafile", ""], "takes the name of a file"),
+    ("--cafile", "mqtt", &["--cafile"], "--cafile needs a value: FILE"),
+    ("--insecure", "echo", &["--insecure=yes"], "takes no value"),
+    ("--insecure", "mqtt", &["--insecure=yes"], "takes no value"),
+    ("--servername", "echo", &["--servername", "a/b"], "takes a host name, not 'a/b'"),
+    ("--servername", "mqtt", &["--servername", ""], "takes a host name, not ''"),
+    ("--debug", "echo", &["--debug=2"], "takes no value"),
+    ("--debug", "mqtt", &["-d", "--quiet"], "--quiet and -d"),
+    ("--debug", "serve", &["-d5"], "unknown option -5 in '-d5'"),
+    ("--quiet", "echo", &["-q"], "say --quiet"),
+    ("--quiet", "mqtt", &["--quiet=1"], "takes no value"),
+    ("--quiet", "serve", &["--quiet", "-d"], "--quiet and -d"),
+    ("--raw", "echo", &["--raw=1"], "takes no value"),
+    ("--help", "echo", &["--help=1"], "takes no value"),
+    ("--help", "mqtt", &["-h"], "the host belongs in the URL"),
+    ("--help", "serve", &["-h"], "the host belongs in the URL"),
+];
+
+/// The arguments with the command and, where it is obligatory, a URL before them.
+fn line<'a>(command: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    let url = (command != "echo").then_some("ws://localhost");
+    [command].into_iter().chain(url).chain(args.iter().copied()).collect()
+}
+
+#[test]
+fn each_flag_is_understood() {
+    let env = |name: &str| (name == "SECRET").then(|| OsString::from("xyzzy"));
+    for (flag, command, args, part) in GOOD {
+        let line = line(command, args);
+        match parse(line.iter().map(OsString::from), &env) {
+            Ok(Invocation::Run(config)) => {
+                let debug = format!("{config:?}");
+                assert!(debug.contains(part), "{flag}: {line:?}: '{part}' is not in {debug}");
+                assert!(!debug.contains("xyzzy"), "{debug}");
+            }
+            other => panic!("{flag}: {line:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn each_flag_refuses_what_it_is_not() {
+    for (flag, command, args, part) in BAD {
+        let line = line(command, args);
+        let error = refused(&line);
+        assert!(error.contains(part), "{flag}: {line:?}: '{part}' is not in: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn the_tests_above_cover_the_table() {
+    for command in Command::ALL {
+        for flag in flags::of(command) {
+            let row = |(long, name, _, _): &&(&str, &str, &[&str], &str)| {
+                *long == flag.long && *name == command.name()
+            };
+            let good = flag.long == "--help" || GOOD.iter().any(|r| row(&r));
+            assert!(good, "no good row for {} of {}", flag.long, command.name());
+            assert!(BAD.iter().any(|r| row(&r)), "no bad row for {} of {}", flag.long, command.name());
+        }
+    }
+}
+
+#[test]
+fn the_table_is_sound() {
+    for command in Command::ALL {
+        let mut names: Vec<&str> = Vec::new();
+        let mut letters: Vec<char> = Vec::new();
+        for flag in flags::of(command) {
+            names.push(flag.long);
+            names.extend(flag.aliases);
+            letters.extend(flag.letter(command));
+        }
+        let (count, letter_count) = (names.len(), letters.len());
+        names.sort_unstable();
+        names.dedup();
+        letters.sort_unstable();
+        letters.dedup();
+        assert_eq!((names.len(), letters.len()), (count, letter_count), "{}", command.name());
+        assert!(names.iter().all(|name| name.starts_with("--") && name.len() > 3));
+    }
+    for flag in FLAGS {
+        let letters = flag.short.map_or(0, |(_, commands)| commands);
+        assert_eq!(letters & !flag.commands, 0, "{}: a letter in a command that has not got it", flag.long);
+        assert!(flag.default.is_none() || flag.value.is_some(), "{}", flag.long);
+    }
+}

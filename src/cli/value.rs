@@ -1,0 +1,238 @@
+//! The typed values of flags. Each says what it takes when it is something else.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::error::shown;
+use crate::config::{QoS, Version};
+
+/// A value that an argument can be.
+pub trait FromArg: Sized {
+    /// # Errors
+    /// What the argument should have been; the flag's name is added by the caller.
+    fn from_arg(argument: &OsStr) -> Result<Self, String>;
+}
+
+/// Seconds, with a fraction if need be, up to a year.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seconds(pub Duration);
+
+/// Bytes, with a suffix k, M or G if need be, up to 4G.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub usize);
+
+/// A message: any bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload(pub Bytes);
+
+/// Session Expiry Interval: seconds, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry(pub u32);
+
+/// An HTTP header: name and value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header(pub String, pub String);
+
+/// A token of RFC 9110 section 5.6.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token(pub String);
+
+fn utf8(argument: &OsStr) -> Result<&str, String> {
+    argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown(&argument.to_string_lossy())))
+}
+
+fn whole<T: FromStr + Display + PartialOrd>(argument: &OsStr, lowest: T, highest: T) -> Result<T, String> {
+    let text = utf8(argument)?;
+    let parsed = if is_digits(text) { text.parse().ok() } else { None };
+    match parsed {
+        Some(number) if number >= lowest && number <= highest => Ok(number),
+        _ => Err(format!("takes a whole number from {lowest} to {highest}, not {}", shown(text))),
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+impl FromArg for String {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        utf8(argument).map(str::to_owned)
+    }
+}
+
+impl FromArg for PathBuf {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        if argument.is_empty() { Err("takes the name of a file, not ''".into()) } else { Ok(argument.into()) }
+    }
+}
+
+impl FromArg for OsString {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        Ok(argument.to_owned())
+    }
+}
+
+impl FromArg for Payload {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        Ok(Payload(Bytes::copy_from_slice(argument.as_bytes())))
+    }
+}
+
+impl FromArg for u64 {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        whole(argument, 0, u64::MAX)
+    }
+}
+
+impl FromArg for u32 {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        whole(argument, 0, u32::MAX)
+    }
+}
+
+impl FromArg for u16 {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        whole(argument, 0, u16::MAX)
+    }
+}
+
+impl FromArg for Seconds {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        const YEAR: f64 = 31_536_000.0;
+        let text = utf8(argument)?;
+        // f64 also takes "inf", "nan", "1e9" and signs: none of them is a time here.
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        match text.parse::<f64>() {
+            Ok(seconds) if plain && seconds <= YEAR => Ok(Seconds(Duration::from_secs_f64(seconds))),
+            _ => Err(format!("takes a number of seconds from 0 to {YEAR}, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Size {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        const HIGHEST: u64 = 4 << 30;
+        let text = utf8(argument)?;
+        let (digits, unit) = match text.as_bytes().last() {
+            Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
+            Some(b'm' | b'M') => (&text[..text.len() - 1], 1 << 20),
+            Some(b'g' | b'G') => (&text[..text.len() - 1], 1 << 30),
+            _ => (text, 1),
+        };
+        let number = if is_digits(digits) { digits.parse::<u64>().ok() } else { None };
+        number
+            .and_then(|number| number.checked_mul(unit))
+            .filter(|size| *size <= HIGHEST)
+            .and_then(|size| usize::try_from(size).ok())
+            .map(Size)
+            .ok_or_else(|| {
+                format!("takes a number of bytes (1000, 64k, 8M), at most 4G, not {}", shown(text))
+            })
+    }
+}
+
+impl FromArg for QoS {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        match text {
+            "0" => Ok(QoS::AtMostOnce),
+            "1" => Ok(QoS::AtLeastOnce),
+            "2" => Ok(QoS::ExactlyOnce),
+            _ => Err(format!("takes 0, 1 or 2, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Version {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        match text {
+            "311" | "mqttv311" => Ok(Version::V311),
+            "5" | "mqttv5" => Ok(Version::V5),
+            "31" | "mqttv31" => Err("MQTT 3.1 is not supported: say 311 or 5".into()),
+            _ => Err(format!("takes 311 or 5, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Expiry {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        if matches!(text, "-1" | "never" | "\u{221e}") {
+            return Ok(Expiry(u32::MAX));
+        }
+        match u32::from_arg(argument) {
+            Ok(seconds) => Ok(Expiry(seconds)),
+            Err(_) => Err(format!("takes a whole number of seconds or never, not {}", shown(text))),
+        }
+    }
+}
+
+/// Whether it is a token of RFC 9110 section 5.6.2: a header's name, a subprotocol.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+impl FromArg for Token {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        if text.contains(',') {
+            return Err(format!("takes one name, not {}: repeat the option for more", shown(text)));
+        }
+        if !is_token(text) {
+            return Err(format!("takes a name without spaces or separators, not {}", shown(text)));
+        }
+        Ok(Token(text.to_owned()))
+    }
+}
+
+/// Headers that the handshake writes itself, and what to say instead.
+const OWNED: [(&str, &str); 7] = [
+    ("connection", "the handshake writes it"),
+    ("upgrade", "the handshake writes it"),
+    ("sec-websocket-key", "the handshake writes it"),
+    ("sec-websocket-version", "the handshake writes it"),
+    ("sec-websocket-accept", "only a server sends it"),
+    ("sec-websocket-extensions", "no extension is supported"),
+    ("sec-websocket-protocol", "say --subprotocol (MQTT commands offer mqtt by themselves)"),
+];
+
+impl FromArg for Header {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        // The value may be a secret, so that errors name the header only.
+        let Some((name, value)) = text.split_once(':') else {
+            return Err("takes 'Name: value', and there is no ':' in it".into());
+        };
+        if value.starts_with("//") && matches!(name, "ws" | "wss" | "mqtt" | "mqtts" | "http" | "https") {
+            return Err(format!("takes 'Name: value', not {}", shown(text)));
+        }
+        if !is_token(name) {
+            return Err(format!("{} is not a header's name", shown(name)));
+        }
+        if let Some((_, why)) = OWNED.iter().find(|(owned, _)| name.eq_ignore_ascii_case(owned)) {
+            return Err(format!("{name} cannot be given: {why}"));
+        }
+        Ok(Header(name.to_owned(), header_value(value).map_err(|why| format!("the value of {name} {why}"))?))
+    }
+}
+
+/// A header's value, trimmed: visible ASCII, spaces and tabs (RFC 9110 section 5.5).
+///
+/// # Errors
+/// Says which character is wrong; reads well after "the value of X".
+pub fn header_value(value: &str) -> Result<String, String> {
+    let value = value.trim_matches([' ', '\t']);
+    match value.chars().enumerate().find(|(_, c)| !matches!(c, ' '..='~' | '\t')) {
+        Some((at, c)) => Err(format!("has the character U+{:04X} at position {}", u32::from(c), at + 1)),
+        None => Ok(value.to_owned()),
+    }
+}
