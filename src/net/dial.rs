@@ -1,0 +1,223 @@
+//! TCP to the first of several addresses that answers (RFC 8305 section 5, "Happy Eyeballs").
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::{Errno, ioctl_fioclex, ioctl_fionbio},
+    net::{AddressFamily, SocketType, connect, socket, sockopt},
+};
+
+use super::stream::error_text;
+use crate::sys::{PollFd, PollFlags};
+
+/// The head start of each attempt over the next one.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Attempts to connect. The next one starts when the last one failed or has had its head start; none has a
+/// limit of its own below the caller's, since none holds up the others.
+pub(super) struct Dial {
+    waiting: VecDeque<SocketAddr>,
+    running: Vec<(SocketAddr, TcpStream)>,
+    failed: Vec<(SocketAddr, String)>,
+    next_at: Instant,
+    /// One has failed since the last start: the next one need not wait.
+    hurry: bool,
+    /// All addresses, in order, for the message.
+    order: Vec<SocketAddr>,
+}
+
+impl Dial {
+    pub(super) fn new(addresses: Vec<SocketAddr>, now: Instant) -> Dial {
+        Dial {
+            waiting: addresses.iter().copied().collect(),
+            running: Vec::new(),
+            failed: Vec::new(),
+            next_at: now,
+            hurry: false,
+            order: addresses,
+        }
+    }
+
+    /// The first connection, if there is one; fails when every address has, with each one's reason.
+    pub(super) fn advance(&mut self, now: Instant) -> Result<Option<TcpStream>, Vec<(SocketAddr, String)>> {
+        loop {
+            if let Some(tcp) = self.finished() {
+                return Ok(Some(tcp));
+            }
+            if !self.running.is_empty() && !self.hurry && now < self.next_at {
+                return Ok(None);
+            }
+            let Some(address) = self.waiting.pop_front() else {
+                return if self.running.is_empty() { Err(self.reasons()) } else { Ok(None) };
+            };
+            self.next_at = now + HEAD_START;
+            self.hurry = false;
+            log::debug!("connecting to {address}");
+            match start(address) {
+                Ok(tcp) => self.running.push((address, tcp)),
+                Err(error) => self.fail(address, &error),
+            }
+        }
+    }
+
+    /// The earliest time for the next attempt, if one is left.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.next_at)
+    }
+
+    pub(super) fn interests<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        fds.extend(self.running.iter().map(|(_, tcp)| PollFd::new(tcp, PollFlags::OUT)));
+    }
+
+    /// Takes the failed ones out and the first connected one.
+    fn finished(&mut self) -> Option<TcpStream> {
+        let mut i = 0;
+        while i < self.running.len() {
+            match outcome(&self.running[i].1) {
+                Ok(false) => i += 1,
+                Ok(true) => return Some(self.running.remove(i).1),
+                Err(error) => {
+                    let (address, _) = self.running.remove(i);
+                    self.fail(address, &error);
+                }
+            }
+        }
+        None
+    }
+
+    fn fail(&mut self, address: SocketAddr, error: &io::Error) {
+        let why = error_text(error);
+        log::debug!("{address}: {why}");
+        self.failed.push((address, why));
+        self.hurry = true;
+    }
+
+    fn reasons(&mut self) -> Vec<(SocketAddr, String)> {
+        let order = &self.order;
+        self.failed.sort_by_key(|(address, _)| order.iter().position(|a| a == address));
+        std::mem::take(&mut self.failed)
+    }
+}
+
+/// A socket that is connecting, or connected already.
+fn start(address: SocketAddr) -> io::Result<TcpStream> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let fd = socket(family, SocketType::STREAM, None)?;
+    ioctl_fioclex(&fd)?;
+    ioctl_fionbio(&fd, true)?;
+    // Small messages must not wait for an acknowledgement, and a peer that vanished must be noticed some day.
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    sockopt::set_socket_keepalive(&fd, true)?;
+    match connect(&fd, &address) {
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(TcpStream::from(fd)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the connection is there. Safe to ask at any time: SO_ERROR is 0 while it is still being made.
+fn outcome(tcp: &TcpStream) -> io::Result<bool> {
+    sockopt::socket_error(tcp)??;
+    match tcp.peer_addr() {
+        // A port of the ephemeral range that nobody listens on can come to be connected with itself.
+        Ok(peer) if tcp.local_addr().is_ok_and(|local| local == peer) => Err(Errno::CONNREFUSED.into()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv6Addr, TcpListener};
+
+    use super::*;
+    use crate::sys::poll;
+
+    /// A port where nobody listens, held by a socket that does not.
+    fn closed() -> (SocketAddr, rustix::fd::OwnedFd) {
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&fd, &"127.0.0.1:0".parse::<SocketAddr>().unwrap()).unwrap();
+        let address = rustix::net::getsockname(&fd).unwrap().try_into().unwrap();
+        (address, fd)
+    }
+
+    /// An address where a connection neither succeeds nor fails: a full backlog that nobody accepts from.
+    fn silent() -> (SocketAddr, rustix::fd::OwnedFd, Vec<TcpStream>) {
+        let (address, fd) = closed();
+        rustix::net::listen(&fd, 0).unwrap();
+        let mut fill = Vec::new();
+        while let Ok(tcp) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            fill.push(tcp);
+        }
+        (address, fd, fill)
+    }
+
+    fn wait(dial: &Dial) {
+        let mut fds = Vec::new();
+        dial.interests(&mut fds);
+        poll(&mut fds, Some(Duration::from_secs(20))).unwrap();
+    }
+
+    fn run(addresses: Vec<SocketAddr>) -> Result<TcpStream, Vec<(SocketAddr, String)>> {
+        let now = Instant::now();
+        let mut dial = Dial::new(addresses, now);
+        loop {
+            if let Some(tcp) = dial.advance(now)? {
+                return Ok(tcp);
+            }
+            wait(&dial);
+        }
+    }
+
+    #[test]
+    fn goes_on_after_a_refusal() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (refusing, _held) = closed();
+        let good = listener.local_addr().unwrap();
+        let tcp = run(vec![refusing, good]).unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), good);
+        assert!(tcp.nodelay().unwrap());
+        assert!(sockopt::socket_keepalive(&tcp).unwrap());
+    }
+
+    #[test]
+    fn names_every_failure_in_order() {
+        let (first, _held) = closed();
+        let (second, _held_too) = closed();
+        let third = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let reasons = run(vec![first, second, third]).unwrap_err();
+        assert_eq!(reasons[0], (first, String::from("Connection refused")));
+        assert_eq!(reasons[1], (second, String::from("Connection refused")));
+        assert_eq!(reasons[2].0, third);
+        assert_eq!(reasons.len(), 3);
+        assert!(run(Vec::new()).unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn silence_does_not_hold_up_the_next_address() {
+        let (mute, _listener, _fill) = silent();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let start = Instant::now();
+        let mut dial = Dial::new(vec![mute, good], start);
+        assert!(dial.advance(start).unwrap().is_none());
+        assert_eq!(dial.wake_at(), Some(start + HEAD_START));
+        // Time has not come: the second is not tried, however often we look.
+        assert!(dial.advance(start + HEAD_START / 2).unwrap().is_none());
+        assert_eq!(dial.running.len(), 1);
+        let later = start + HEAD_START;
+        let tcp = loop {
+            if let Some(tcp) = dial.advance(later).unwrap() {
+                break tcp;
+            }
+            wait(&dial);
+        };
+        assert_eq!(tcp.peer_addr().unwrap(), good);
+        assert_eq!(dial.wake_at(), None);
+    }
+}

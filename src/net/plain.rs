@@ -1,0 +1,75 @@
+//! mqtt:// and mqtts://: the bytes as they are.
+
+use std::{
+    fmt,
+    io::{ErrorKind, Read as _},
+};
+
+use super::{
+    out::Out,
+    stream::{Stream, error_text},
+    ws::{READ_BUFFER, Read, WRITE_BUFFER},
+};
+use crate::proto::link::{Kind, Lost, Received, Transmit};
+
+/// A connection without frames: whatever a read gives is a binary message.
+pub(super) struct Plain {
+    pub(super) out: Out,
+    buffer: Vec<u8>,
+    /// Close was sent: the sending side ends when the queue is empty.
+    closing: bool,
+}
+
+impl Plain {
+    pub(super) fn new(stream: Stream) -> Plain {
+        Plain { out: Out::new(stream), buffer: vec![0; READ_BUFFER], closing: false }
+    }
+
+    pub(super) fn read(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
+        let lost = match self.out.stream.read(&mut self.buffer) {
+            Ok(0) if self.closing => Lost::Closed,
+            Ok(0) => Lost::Eof,
+            Ok(n) => return Read::Got(Received::Message(Kind::Binary, &self.buffer[..n])),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::Blocked,
+            // Some brokers reset the connection in answer to DISCONNECT.
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionReset && self.closing && self.out.len() == 0 =>
+            {
+                Lost::Closed
+            }
+            Err(error) => Lost::Io(error_text(&error)),
+        };
+        *sticky = Some(lost.clone());
+        Read::Lost(lost)
+    }
+
+    pub(super) fn send(&mut self, what: Transmit) -> Result<(), Lost> {
+        self.out.check()?;
+        match what {
+            Transmit::Data { .. } if self.closing => return Err(Lost::Closed),
+            // As with frames, packets gather until a flush and leave in one write.
+            Transmit::Data { payload, .. } if self.out.len() + payload.len() <= WRITE_BUFFER => {
+                self.out.append(&payload);
+            }
+            Transmit::Data { payload, .. } => self.out.put(&payload),
+            // There is no such thing outside WebSocket.
+            Transmit::Ping(_) => {}
+            Transmit::Close { .. } => self.closing = true,
+        }
+        self.out.check()
+    }
+
+    pub(super) fn flush(&mut self) -> Result<bool, Lost> {
+        let flushed = self.out.drain()?;
+        if flushed && self.closing {
+            self.out.stream.finish();
+        }
+        Ok(flushed)
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").field("queued", &self.out.len()).finish_non_exhaustive()
+    }
+}

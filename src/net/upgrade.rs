@@ -1,0 +1,28 @@
+//! The opening handshake of WebSocket over HTTP/1.1 (RFC 6455 section 4), on bytes.
+
+mod client;
+mod server;
+
+pub(super) use client::Upgrade;
+pub use server::{Refuse, Request, parse_request, response};
+
+/// The largest head taken, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// The most headers taken in a head.
+const MAX_HEADERS: usize = 124;
+
+/// The comma-separated elements of all headers called `name`; a header that is not UTF-8 has none.
+fn tokens<'a>(headers: &'a [httparse::Header<'_>], name: &'a str) -> impl Iterator<Item = &'a str> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .filter_map(|header| std::str::from_utf8(header.value).ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// Whether one of those elements is `token`, whatever its case.
+fn has_token(headers: &[httparse::Header<'_>], name: &str, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}

@@ -1,0 +1,467 @@
+//! The client's side of the opening handshake (RFC 6455 section 4.1).
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    time::{Duration, Instant},
+};
+
+use tungstenite::{
+    handshake::{client::generate_request, derive_accept_key},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Uri, header},
+};
+
+use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
+use crate::{
+    config::Endpoint,
+    net::{
+        error::{Error, Peer, Refusal, shown},
+        stream::{Stream, error_text},
+        ws::Connection,
+    },
+    proto::link::Established,
+    sys::{PollFd, PollFlags},
+};
+
+/// How much of a refusal's body is kept.
+const MAX_BODY: usize = 4096;
+/// How long a refusal's body is waited for.
+const BODY_WAIT: Duration = Duration::from_secs(1);
+/// What the handshake itself sets.
+const OURS: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
+/// An upgrade under way: the request goes out, the response comes in, byte by byte if it must.
+pub(in crate::net) struct Upgrade {
+    /// Taken when the connection is handed over.
+    stream: Option<Stream>,
+    peer: Peer,
+    tls: bool,
+    max_message: usize,
+    request: Vec<u8>,
+    sent: usize,
+    accept: String,
+    offered: Vec<String>,
+    received: Vec<u8>,
+    /// Bytes of interim (1xx) heads, already dropped.
+    skipped: usize,
+    refused: Option<Refused>,
+}
+
+/// A refusal whose body is still coming.
+struct Refused {
+    refusal: Refusal,
+    framing: Framing,
+    until: Instant,
+}
+
+/// Where a body ends (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(usize),
+    Chunked,
+    ToEnd,
+}
+
+/// What a complete head means.
+enum Head {
+    Upgraded { subprotocol: Option<String>, len: usize },
+    Interim { len: usize },
+    Refused { refusal: Refusal, framing: Framing, len: usize },
+}
+
+impl Upgrade {
+    pub(in crate::net) fn new(endpoint: &Endpoint, peer: &Peer, stream: Stream) -> Result<Upgrade, Error> {
+        let (request, key, offered) = request(endpoint)?;
+        Ok(Upgrade {
+            stream: Some(stream),
+            peer: peer.clone(),
+            tls: endpoint.url.scheme.is_tls(),
+            max_message: endpoint.max_message,
+            request,
+            sent: 0,
+            accept: derive_accept_key(key.as_bytes()),
+            offered,
+            received: Vec::new(),
+            skipped: 0,
+            refused: None,
+        })
+    }
+
+    /// Goes on as far as the socket lets it.
+    pub(in crate::net) fn advance(&mut self, now: Instant) -> Result<Option<Connection>, Error> {
+        self.write_request()?;
+        loop {
+            let fresh = match self.read() {
+                Ok(Some(0)) => return Err(self.ended(None)),
+                Ok(Some(fresh)) => fresh,
+                Ok(None) => break,
+                Err(why) => return Err(self.ended(Some(why))),
+            };
+            if self.refused.is_some() {
+                if self.body_complete() {
+                    return Err(self.refusal());
+                }
+                continue;
+            }
+            // A head ends with a newline; one that comes in single bytes is not parsed for each of them.
+            let start = self.received.len() - fresh;
+            if self.received.len() > 1024 && memchr::memchr(b'\n', &self.received[start..]).is_none() {
+                self.check_size()?;
+                continue;
+            }
+            if let Some(connection) = self.heads(now)? {
+                return Ok(Some(connection));
+            }
+        }
+        if self.refused.as_ref().is_some_and(|refused| now >= refused.until) {
+            return Err(self.refusal());
+        }
+        Ok(None)
+    }
+
+    /// When `advance` must be called at the latest, below the deadline.
+    pub(in crate::net) fn wake_at(&self) -> Option<Instant> {
+        self.refused.as_ref().map(|refused| refused.until)
+    }
+
+    /// What to report when the whole deadline comes first: the refusal, if its head is there.
+    pub(in crate::net) fn cut_short(&mut self) -> Option<Error> {
+        self.refused.is_some().then(|| self.refusal())
+    }
+
+    pub(in crate::net) fn interests<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        if let Some(stream) = &self.stream {
+            let flags: PollFlags = stream.interest(true, self.sent < self.request.len());
+            fds.push(PollFd::new(stream, flags));
+        }
+    }
+
+    fn write_request(&mut self) -> Result<(), Error> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        while self.sent < self.request.len() {
+            match stream.write(&self.request[self.sent..]) {
+                Ok(0) => break,
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // A server may refuse and close before it has read everything: its answer says more.
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    self.sent = self.request.len();
+                }
+                Err(error) => return Err(self.lost(error_text(&error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once. `None`: nothing there.
+    fn read(&mut self) -> Result<Option<usize>, String> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let mut buf = [0; 4096];
+        match stream.read(&mut buf) {
+            Ok(n) => {
+                self.received.extend_from_slice(&buf[..n]);
+                Ok(Some(n))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error_text(&error)),
+        }
+    }
+
+    /// Takes the heads that are complete.
+    fn heads(&mut self, now: Instant) -> Result<Option<Connection>, Error> {
+        loop {
+            match self.head()? {
+                None => return Ok(None),
+                Some(Head::Interim { len }) => {
+                    self.skipped += len;
+                    self.received.drain(..len);
+                }
+                Some(Head::Upgraded { subprotocol, len }) => return Ok(self.connection(subprotocol, len)),
+                Some(Head::Refused { refusal, framing, len }) => {
+                    self.received.drain(..len);
+                    self.refused = Some(Refused { refusal, framing, until: now + BODY_WAIT });
+                    return if self.body_complete() { Err(self.refusal()) } else { Ok(None) };
+                }
+            }
+        }
+    }
+
+    fn head(&self) -> Result<Option<Head>, Error> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let len = match response.parse(&self.received) {
+            Ok(httparse::Status::Complete(len)) if self.skipped + len <= MAX_HEAD => len,
+            Ok(httparse::Status::Complete(_)) => return Err(self.too_large()),
+            Ok(httparse::Status::Partial) => return self.check_size().map(|()| None),
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(self.violation(format!("more than {MAX_HEADERS} headers in the response")));
+            }
+            Err(_) if self.received.starts_with(b"HTTP/") => {
+                return Err(self.violation(String::from("malformed HTTP response head")));
+            }
+            Err(_) => {
+                let start = &self.received[..self.received.len().min(48)];
+                return Err(self.violation(format!("the answer is not HTTP: \"{}\"", shown(start))));
+            }
+        };
+        let head = match response.code.unwrap_or_default() {
+            101 => {
+                if response.version != Some(1) {
+                    return Err(self.violation(String::from("101 in HTTP/1.0")));
+                }
+                let subprotocol = self.check(response.headers).map_err(|why| self.violation(why))?;
+                Head::Upgraded { subprotocol, len }
+            }
+            100..200 => Head::Interim { len },
+            _ => {
+                let (refusal, framing) = refused(&response);
+                Head::Refused { refusal, framing, len }
+            }
+        };
+        Ok(Some(head))
+    }
+
+    /// The checks of a 101 in RFC 6455 section 4.1; gives the subprotocol.
+    fn check(&self, headers: &[httparse::Header<'_>]) -> Result<Option<String>, String> {
+        if !has_token(headers, "Upgrade", "websocket") {
+            return Err(String::from("101 without Upgrade: websocket"));
+        }
+        if !has_token(headers, "Connection", "Upgrade") {
+            return Err(String::from("101 without Connection: Upgrade"));
+        }
+        let mut accepts = headers.iter().filter(|h| h.name.eq_ignore_ascii_case("Sec-WebSocket-Accept"));
+        match accepts.next() {
+            None => return Err(String::from("101 without Sec-WebSocket-Accept")),
+            Some(header) if header.value.trim_ascii() != self.accept.as_bytes() => {
+                return Err(String::from("wrong Sec-WebSocket-Accept"));
+            }
+            Some(_) => {}
+        }
+        if let Some(extension) = tokens(headers, "Sec-WebSocket-Extensions").next() {
+            return Err(format!(
+                "the server uses an extension that was not asked for: {}",
+                escaped(extension)
+            ));
+        }
+        let chosen: Vec<_> = tokens(headers, "Sec-WebSocket-Protocol").collect();
+        subprotocol(&self.offered, &chosen)
+    }
+
+    fn connection(&mut self, subprotocol: Option<String>, head_len: usize) -> Option<Connection> {
+        let stream = self.stream.take()?;
+        let read_ahead = self.received.split_off(head_len);
+        let established = Established { subprotocol, peer: stream.peer() };
+        Some(Connection::client(stream, read_ahead, self.max_message, established))
+    }
+
+    fn body_complete(&self) -> bool {
+        let Some(refused) = &self.refused else { return false };
+        match refused.framing {
+            Framing::Length(len) => self.received.len() >= len.min(MAX_BODY),
+            // Chunk lengths take room too, so that twice as much is enough unless someone plays with us.
+            Framing::Chunked => self.received.len() >= 2 * MAX_BODY || dechunk(&self.received).1,
+            Framing::ToEnd => self.received.len() >= MAX_BODY,
+        }
+    }
+
+    fn refusal(&mut self) -> Error {
+        let Some(refused) = self.refused.take() else {
+            return self.lost(String::from("the answer is incomplete"));
+        };
+        let mut body = match refused.framing {
+            Framing::Chunked => dechunk(&self.received).0,
+            Framing::Length(len) => self.received[..self.received.len().min(len)].to_vec(),
+            Framing::ToEnd => std::mem::take(&mut self.received),
+        };
+        body.truncate(MAX_BODY);
+        let refusal = Box::new(Refusal { body, ..refused.refusal });
+        Error::Refused { peer: self.peer.clone(), refusal }
+    }
+
+    /// The stream came to its end, by an error or without.
+    fn ended(&mut self, why: Option<String>) -> Error {
+        if self.refused.is_some() {
+            return self.refusal();
+        }
+        match why {
+            // In TLS 1.3 a refused or missing client certificate shows only here (RFC 8446 section 4.4.2.4).
+            Some(why) if self.tls && why.contains("alert") => {
+                Error::Tls { peer: self.peer.clone(), why, not_tls: false }
+            }
+            Some(why) => self.lost(why),
+            None if self.received.is_empty() => {
+                self.lost(String::from("the server closed it without an answer"))
+            }
+            None => self.lost(String::from("the server closed it within the response head")),
+        }
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
+        if self.skipped + self.received.len() > MAX_HEAD { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    fn too_large(&self) -> Error {
+        self.violation(format!("the response head exceeds {} KiB", MAX_HEAD / 1024))
+    }
+
+    fn violation(&self, why: String) -> Error {
+        let speaks_tls = !self.tls && matches!(self.received.first(), Some(0x15 | 0x16));
+        Error::Violation { peer: self.peer.clone(), why, speaks_tls }
+    }
+
+    fn lost(&self, why: String) -> Error {
+        Error::Lost { peer: self.peer.clone(), why }
+    }
+}
+
+/// Which subprotocol it is (RFC 6455 section 4.1 point 6). Brokers that answer `mqtt` though asked for
+/// something else of MQTT's, or with a list, are let pass with a warning: our one deviation.
+fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, String> {
+    match chosen {
+        [one] if offered.iter().any(|name| name == one) => return Ok(Some((*one).to_owned())),
+        [] => {
+            if !offered.is_empty() {
+                log::warn!("the server chose no subprotocol; offered: {}", escaped(&offered.join(", ")));
+            }
+            return Ok(None);
+        }
+        _ => {}
+    }
+    let list = escaped(&chosen.join(", "));
+    let mqtt = offered.iter().any(|name| name.starts_with("mqtt"));
+    if mqtt && chosen.iter().any(|name| name.eq_ignore_ascii_case("mqtt")) {
+        log::warn!("the server answered the subprotocol with \"{list}\"; taken as mqtt");
+        return Ok(Some(String::from("mqtt")));
+    }
+    Err(format!("the server chose a subprotocol that was not offered: {list}"))
+}
+
+fn escaped(text: &str) -> String {
+    shown(text.as_bytes())
+}
+
+/// What a refusal says, but for its body.
+fn refused(response: &httparse::Response<'_, '_>) -> (Refusal, Framing) {
+    let headers = &*response.headers;
+    let value = |name: &str| {
+        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        Some(String::from_utf8_lossy(header.value).trim().to_owned())
+    };
+    let status = response.code.unwrap_or_default();
+    let framing = if status == 204 || status == 304 {
+        Framing::Length(0)
+    } else if has_token(headers, "Transfer-Encoding", "chunked") {
+        Framing::Chunked
+    } else {
+        value("Content-Length").and_then(|text| text.parse().ok()).map_or(Framing::ToEnd, Framing::Length)
+    };
+    let refusal = Refusal {
+        status,
+        reason: response.reason.unwrap_or_default().to_owned(),
+        location: value("Location"),
+        retry_after: value("Retry-After"),
+        www_authenticate: value("WWW-Authenticate"),
+        body: Vec::new(),
+    };
+    (refusal, framing)
+}
+
+/// The payload of the chunks that are there, and whether the last one is (RFC 9112 section 7.1).
+fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        let (line, len) = match httparse::parse_chunk_size(raw) {
+            Ok(httparse::Status::Complete((line, len))) => (line, usize::try_from(len).unwrap_or(usize::MAX)),
+            Ok(httparse::Status::Partial) => return (body, false),
+            // Not chunks at all: nothing more to wait for.
+            Err(_) => return (body, true),
+        };
+        if len == 0 {
+            return (body, true);
+        }
+        let rest = &raw[line..];
+        let there = len.min(rest.len());
+        body.extend_from_slice(&rest[..there]);
+        match rest.get(there..).and_then(|rest| rest.strip_prefix(b"\r\n")) {
+            Some(next) if there == len => raw = next,
+            _ => return (body, false),
+        }
+    }
+}
+
+/// The request as bytes, its key, and the subprotocols that it offers.
+fn request(endpoint: &Endpoint) -> Result<(Vec<u8>, String, Vec<String>), Error> {
+    let url = &endpoint.url;
+    let uri =
+        url.target.parse::<Uri>().map_err(|error| Error::Request(format!("path of the URL: {error}")))?;
+    let mut offered = endpoint.subprotocols.clone();
+    let mut request = http::Request::new(());
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, header_value("Host", &host_header(endpoint))?);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    let key = tungstenite::handshake::client::generate_key();
+    headers.insert(header::SEC_WEBSOCKET_KEY, header_value("Sec-WebSocket-Key", &key)?);
+    headers
+        .insert(header::USER_AGENT, HeaderValue::from_static(concat!("wspipe/", env!("CARGO_PKG_VERSION"))));
+    add_headers(&endpoint.headers, headers, &mut offered)?;
+    if !offered.is_empty() {
+        let value = header_value("Sec-WebSocket-Protocol", &offered.join(", "))?;
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    let (bytes, key) = generate_request(request).map_err(|error| Error::Request(error.to_string()))?;
+    Ok((bytes, key, offered))
+}
+
+/// The headers of `-H`: Host and User-Agent take the place of ours (an empty User-Agent is not sent),
+/// Sec-WebSocket-Protocol adds to what is offered, what the handshake sets is refused.
+fn add_headers(
+    given: &[(String, String)],
+    headers: &mut HeaderMap,
+    offered: &mut Vec<String>,
+) -> Result<(), Error> {
+    for (name, value) in given {
+        let key = HeaderName::from_bytes(name.trim().as_bytes())
+            .map_err(|_| Error::Request(format!("\"{name}\" is no header name")))?;
+        let value = header_value(name, value.trim())?;
+        if OURS.contains(&key) {
+            return Err(Error::Request(format!("the handshake itself sets {name}")));
+        }
+        if key == header::SEC_WEBSOCKET_PROTOCOL {
+            let text = value.to_str().unwrap_or_default();
+            offered.extend(text.split(',').map(|name| name.trim().to_owned()));
+        } else if key == header::USER_AGENT && value.is_empty() {
+            headers.remove(key);
+        } else if key == header::HOST || key == header::USER_AGENT {
+            headers.insert(key, value);
+        } else {
+            headers.append(key, value);
+        }
+    }
+    Ok(())
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| Error::Request(format!("the value of header {name} has control characters")))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `host[:port]`, the port left out where it is the default, IPv6 in brackets and without its zone.
+fn host_header(endpoint: &Endpoint) -> String {
+    let url = &endpoint.url;
+    let host = url.host.split('%').next().unwrap_or_default();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if url.port == url.scheme.default_port() { host } else { format!("{host}:{}", url.port) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Both sides over loopback: a `Connection` and a scripted peer, or two `Connection`s.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use super::*;
+use crate::sys::{PollFd, poll};
+
+const LIMIT: usize = 64 << 20;
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    far.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    (near, far)
+}
+
+/// A client and the bare socket of its peer.
+fn client(limit: usize) -> (Connection, TcpStream) {
+    let (near, far) = pair();
+    (Connection::client(Stream::plain(near), Vec::new(), limit, Established::default()), far)
+}
+
+fn plain() -> (Connection, TcpStream) {
+    let (near, far) = pair();
+    (Connection::plain(Stream::plain(near), Established::default()), far)
+}
+
+/// An owned copy of what a read gave.
+#[derive(Debug, PartialEq, Eq)]
+enum Got {
+    Message(Kind, Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<(u16, String)>),
+    Lost(Lost),
+}
+
+fn wait(connection: &Connection, flags: PollFlags) {
+    let mut fds = [PollFd::new(connection, flags)];
+    poll(&mut fds, Some(Duration::from_secs(20))).unwrap();
+    assert!(!fds[0].revents().is_empty(), "nothing within 20 s");
+}
+
+fn next(connection: &mut Connection) -> Got {
+    loop {
+        match connection.read() {
+            Read::Got(Received::Message(kind, data)) => return Got::Message(kind, data.to_vec()),
+            Read::Got(Received::Ping(data)) => return Got::Ping(data.to_vec()),
+            Read::Got(Received::Pong(data)) => return Got::Pong(data.to_vec()),
+            Read::Got(Received::Close(c)) => return Got::Close(c.map(|(code, r)| (code, r.to_owned()))),
+            Read::Lost(lost) => return Got::Lost(lost),
+            Read::Blocked => {}
+        }
+        wait(connection, connection.interest(true));
+    }
+}
+
+fn text(data: &str) -> Transmit {
+    Transmit::message(Kind::Text, Bytes::copy_from_slice(data.as_bytes()))
+}
+
+fn binary(len: usize) -> Transmit {
+    Transmit::message(Kind::Binary, (0..len).map(|i| (i * 7) as u8).collect::<Vec<u8>>().into())
+}
+
+fn close(code: u16, reason: &str) -> Transmit {
+    Transmit::Close { code: Some(code), reason: reason.to_owned() }
+}
+
+/// One frame off the wire: first byte, unmasked payload.
+fn frame(peer: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    peer.read_exact(&mut head).unwrap();
+    assert_eq!(head[1] & 0x80, 0x80, "a client masks");
+    let len = match head[1] & 0x7f {
+        126 => {
+            let mut bytes = [0; 2];
+            peer.read_exact(&mut bytes).unwrap();
+            usize::from(u16::from_be_bytes(bytes))
+        }
+        127 => {
+            let mut bytes = [0; 8];
+            peer.read_exact(&mut bytes).unwrap();
+            usize::try_from(u64::from_be_bytes(bytes)).unwrap()
+        }
+        len => usize::from(len),
+    };
+    let mut mask = [0; 4];
+    peer.read_exact(&mut mask).unwrap();
+    let mut payload = vec![0; len];
+    peer.read_exact(&mut payload).unwrap();
+    payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    (head[0], payload)
+}
+
+#[test]
+fn messages_both_ways_and_the_count_of_bytes() {
+    let (mut c, mut peer) = client(LIMIT);
+    c.send(text("hello")).unwrap();
+    c.send(binary(300)).unwrap();
+    c.send(binary(70_000)).unwrap();
+    assert!(c.queued() > 0 || c.sent() > 0);
+    while !c.flush().unwrap() {
+        wait(&c, c.interest(false));
+    }
+    assert_eq!(c.queued(), 0);
+    assert_eq!(c.sent(), (2 + 4 + 5) + (4 + 4 + 300) + (10 + 4 + 70_000));
+    assert_eq!(frame(&mut peer), (0x81, b"hello".to_vec()));
+    assert_eq!(frame(&mut peer).1.len(), 300);
+    assert_eq!(frame(&mut peer).1[69_999], (69_999_u32 * 7) as u8);
+
+    // A fragmented text with a Ping in the middle, then an empty binary message.
+    peer.write_all(b"\x01\x02he\x89\x01!\x80\x03llo\x82\x00").unwrap();
+    assert_eq!(next(&mut c), Got::Ping(b"!".to_vec()));
+    assert_eq!(c.queued(), 2 + 4 + 1);
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"hello".to_vec()));
+    assert_eq!(next(&mut c), Got::Message(Kind::Binary, Vec::new()));
+    assert!(c.flush().unwrap());
+    assert_eq!(frame(&mut peer), (0x8a, b"!".to_vec()));
+    assert_eq!(c.read(), Read::Blocked);
+}
+
+#[test]
+fn fragments_as_they_were_asked_for() {
+    let (mut c, mut peer) = client(LIMIT);
+    for (payload, first, last) in [("a", true, false), ("b", false, false), ("c", false, true)] {
+        let payload = Bytes::from_static(payload.as_bytes());
+        c.send(Transmit::Data { kind: Kind::Text, payload, first, last }).unwrap();
+    }
+    c.flush().unwrap();
+    assert_eq!(frame(&mut peer), (0x01, b"a".to_vec()));
+    assert_eq!(frame(&mut peer), (0x00, b"b".to_vec()));
+    assert_eq!(frame(&mut peer), (0x80, b"c".to_vec()));
+}
+
+#[test]
+fn bytes_read_with_the_head_come_first() {
+    let (near, mut far) = pair();
+    let ahead = b"\x81\x02hi\x82\x03ab".to_vec();
+    let mut c = Connection::client(Stream::plain(near), ahead, LIMIT, Established::default());
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"hi".to_vec()));
+    assert_eq!(c.read(), Read::Blocked);
+    far.write_all(b"c").unwrap();
+    assert_eq!(next(&mut c), Got::Message(Kind::Binary, b"abc".to_vec()));
+}
+
+#[test]
+fn large_message_to_a_slow_reader() {
+    const LEN: usize = 32 << 20;
+    let (mut c, mut peer) = client(LIMIT);
+    c.send(binary(LEN)).unwrap();
+    let whole = LEN + 10 + 4;
+    assert_eq!(c.flush(), Ok(false), "no socket takes 32 MiB at once");
+    assert_eq!(c.queued() + c.sent() as usize, whole);
+    assert_eq!(c.interest(false), PollFlags::OUT);
+    let reader = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        let mut buf = vec![0; 30_000];
+        while received.len() < whole {
+            let n = peer.read(&mut buf).unwrap();
+            received.extend_from_slice(&buf[..n]);
+        }
+        received
+    });
+    while !c.flush().unwrap() {
+        assert_eq!(c.queued() + c.sent() as usize, whole);
+        wait(&c, c.interest(false));
+    }
+    let received = reader.join().unwrap();
+    assert_eq!(received[..2], [0x82, 0xff]);
+    let mask = &received[10..14];
+    assert!((0..LEN).all(|i| received[14 + i] ^ mask[i % 4] == (i * 7) as u8));
+}
+
+#[test]
+fn closing_by_us() {
+    let (mut c, mut peer) = client(LIMIT);
+    let long = "ä".repeat(100);
+    c.send(close(1000, &long)).unwrap();
+    assert_eq!(c.send(text("late")), Err(Lost::Closed));
+    assert_eq!(c.send(close(1001, "again")), Ok(()));
+    assert!(c.flush().unwrap());
+    let (first, payload) = frame(&mut peer);
+    assert_eq!((first, &payload[..2]), (0x88, &1000_u16.to_be_bytes()[..]));
+    // 123 bytes would cut a character in two.
+    assert_eq!(payload[2..], long.as_bytes()[..122]);
+    // What comes before the answer is still given out.
+    peer.write_all(b"\x81\x01x\x88\x02\x03\xe8").unwrap();
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"x".to_vec()));
+    assert_eq!(next(&mut c), Got::Close(Some((1000, String::new()))));
+    peer.shutdown(Shutdown::Both).unwrap();
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+}
+
+#[test]
+fn closing_by_the_peer() {
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x88\x06\x03\xf3oops\x81\x01x").unwrap();
+    assert_eq!(next(&mut c), Got::Close(Some((1011, String::from("oops")))));
+    assert_eq!(c.send(text("late")), Err(Lost::Closed));
+    assert!(c.queued() > 0);
+    assert!(c.flush().unwrap());
+    assert_eq!(frame(&mut peer), (0x88, b"\x03\xf3oops".to_vec()));
+    // What follows Close is discarded.
+    assert_eq!(c.read(), Read::Blocked);
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x88\x00").unwrap();
+    assert_eq!(next(&mut c), Got::Close(None));
+}
+
+#[test]
+fn violations_are_answered_and_sticky() {
+    let cases: [(&[u8], u16, Lost); 5] = [
+        (b"\x81\x02\xc3\x28\x81\x01x", 1007, Lost::Violation(1007, "text that is not UTF-8".into())),
+        (b"\xc1\x01x\x81\x01x", 1002, Lost::Violation(1002, "Reserved bits are non-zero".into())),
+        (b"\x81\x81\x00\x00\x00\x00x\x81\x01x", 1002, Lost::Violation(1002, String::new())),
+        (b"\x82\x7e\x10\x01", 1009, Lost::TooLarge(4096)),
+        (b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 1009, Lost::TooLarge(4096)),
+    ];
+    for (bytes, code, expected) in cases {
+        let (mut c, mut peer) = client(4096);
+        peer.write_all(bytes).unwrap();
+        let Got::Lost(lost) = next(&mut c) else { panic!("{bytes:x?}") };
+        match (&lost, &expected) {
+            (Lost::Violation(code, _), Lost::Violation(expected, text)) if text.is_empty() => {
+                assert_eq!(code, expected);
+            }
+            _ => assert_eq!(lost, expected),
+        }
+        assert_eq!(next(&mut c), Got::Lost(lost));
+        assert!(c.finish());
+        let (first, payload) = frame(&mut peer);
+        assert_eq!((first, &payload[..2]), (0x88, &code.to_be_bytes()[..]), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn message_above_the_limit_in_fragments() {
+    let (mut c, mut peer) = client(10);
+    peer.write_all(b"\x02\x06aaaaaa\x80\x06bbbbbb").unwrap();
+    assert_eq!(next(&mut c), Got::Lost(Lost::TooLarge(10)));
+}
+
+#[test]
+fn end_without_close_and_reset() {
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x81\x01x\x81\x05ab").unwrap();
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"x".to_vec()));
+    assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
+
+    let (mut c, mut peer) = client(LIMIT);
+    c.send(text("unread")).unwrap();
+    c.flush().unwrap();
+    peer.write_all(b"\x81\x04last").unwrap();
+    // The peer goes with data unread: a reset. What it had sent before must still be readable.
+    poll(&mut [PollFd::new(&peer, PollFlags::IN)], Some(Duration::from_secs(20))).unwrap();
+    wait(&c, PollFlags::IN);
+    drop(peer);
+    wait(&c, PollFlags::HUP);
+    while c.send(text("into the void")).and_then(|()| c.flush()).is_ok() {}
+    assert!(matches!(c.flush(), Err(Lost::Io(_))), "sticky");
+    assert_eq!(c.queued(), 0);
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"last".to_vec()));
+    assert!(matches!(next(&mut c), Got::Lost(_)));
+}
+
+#[test]
+fn long_pings_are_cut() {
+    let (mut c, mut peer) = client(LIMIT);
+    c.send(Transmit::Ping(vec![7; 200].into())).unwrap();
+    c.flush().unwrap();
+    assert_eq!(frame(&mut peer), (0x89, vec![7; 125]));
+    peer.write_all(b"\x8a\x01\x07").unwrap();
+    assert_eq!(next(&mut c), Got::Pong(vec![7]));
+}
+
+#[test]
+fn server_and_client() {
+    let (near, far) = pair();
+    let mut c = Connection::client(Stream::plain(near), Vec::new(), LIMIT, Established::default());
+    let mut s = Connection::server(Stream::plain(far), Vec::new(), LIMIT);
+    assert!(s.established().peer.starts_with("127.0.0.1:"));
+    c.send(text("hello")).unwrap();
+    c.flush().unwrap();
+    assert_eq!(next(&mut s), Got::Message(Kind::Text, b"hello".to_vec()));
+    s.send(text("hello")).unwrap();
+    s.flush().unwrap();
+    assert_eq!(s.sent(), 7);
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"hello".to_vec()));
+    c.send(close(1000, "")).unwrap();
+    c.flush().unwrap();
+    assert_eq!(next(&mut s), Got::Close(Some((1000, String::new()))));
+    assert!(s.flush().unwrap());
+    assert_eq!(next(&mut s), Got::Lost(Lost::Closed));
+    assert!(s.finish());
+    drop(s);
+    assert_eq!(next(&mut c), Got::Close(Some((1000, String::new()))));
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+}
+
+#[test]
+fn plain_bytes() {
+    let (mut c, mut peer) = plain();
+    c.send(text("ab")).unwrap();
+    c.send(text("cd")).unwrap();
+    assert_eq!(c.queued(), 4);
+    assert_eq!(c.interest(true), PollFlags::IN | PollFlags::OUT);
+    c.send(close(1000, "")).unwrap();
+    assert_eq!(c.send(text("late")), Err(Lost::Closed));
+    assert!(c.flush().unwrap());
+    assert_eq!((c.queued(), c.sent()), (0, 4));
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"abcd");
+    peer.write_all(b"bye").unwrap();
+    assert_eq!(next(&mut c), Got::Message(Kind::Binary, b"bye".to_vec()));
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+
+    let (mut c, peer) = plain();
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
+}
