@@ -5,4 +5,5 @@ pub mod cli;
 pub mod config;
 pub mod net;
 pub mod proto;
+pub mod serve;
 pub mod sys;
