@@ -1,1 +1,81 @@
-//! One error enum a layer, wrapped here; the exit status and the hint are pure functions of it.
+//! One error enum a layer, wrapped here; exit status and hint are pure functions of it.
+
+use std::{fmt, io};
+
+use crate::{
+    mode::{Failure, Kind},
+    net, serve,
+};
+
+/// Why a run failed.
+#[derive(Debug)]
+pub enum Error {
+    /// The network: no connection came to be.
+    Net(net::Error),
+    /// The command's own verdict.
+    Mode(Failure),
+    /// The echo server.
+    Serve(serve::Error),
+    /// stdout could not be written.
+    Stdout(io::Error),
+    /// The signal handlers could not be installed.
+    Signals(io::Error),
+    /// poll(2) failed.
+    Poll(io::Error),
+}
+
+impl Error {
+    /// The exit status (README, "Exit status").
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Net(error) => error.status(),
+            Error::Mode(failure) => status(failure.kind),
+            Error::Serve(error) => error.status(),
+            Error::Stdout(_) => 23,
+            Error::Signals(_) | Error::Poll(_) => 1,
+        }
+    }
+
+    /// The option that helps, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Net(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+fn status(kind: Kind) -> u8 {
+    match kind {
+        Kind::TestFailed => 1,
+        Kind::Unreachable => 7,
+        Kind::Protocol => 8,
+        Kind::Denied => 9,
+        Kind::Ended => 10,
+        Kind::TimedOut => 28,
+        Kind::Unconfirmed => 55,
+        Kind::Lost => 56,
+        Kind::TooLarge => 63,
+        Kind::Login => 67,
+    }
+}
+
+/// One line: what was being done, to which host, what came back, and the option that helps.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Net(error) => write!(f, "{error}")?,
+            Error::Mode(failure) => write!(f, "{}", failure.text)?,
+            Error::Serve(error) => write!(f, "{error}")?,
+            Error::Stdout(error) => write!(f, "could not write stdout: {error}")?,
+            Error::Signals(error) => write!(f, "could not install the signal handlers: {error}")?,
+            Error::Poll(error) => write!(f, "poll failed: {error}")?,
+        }
+        match self.hint() {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

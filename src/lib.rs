@@ -3,7 +3,99 @@
 
 pub mod cli;
 pub mod config;
+pub mod error;
+mod logging;
+pub mod mode;
 pub mod net;
 pub mod proto;
+pub mod run;
 pub mod serve;
 pub mod sys;
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io::Write,
+    process::ExitCode,
+};
+
+use log::LevelFilter;
+
+use crate::{
+    cli::Invocation,
+    config::{Config, Mode},
+    error::Error,
+    run::End,
+    sys::{Output, Signals},
+};
+
+/// The whole program: arguments to exit status.
+pub fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os().skip(1), &|name| std::env::var_os(name)) {
+        Ok(invocation) => invocation,
+        Err(error) => {
+            // Before there is a logger, and never filtered by one.
+            let _ = writeln!(std::io::stderr(), "wspipe: error: {error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    match invocation {
+        Invocation::Print(text) => print(&text),
+        Invocation::Run(config) => execute(&config),
+    }
+}
+
+/// Help and version. A reader that has gone has seen enough.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "wspipe: error: could not write stdout: {error}");
+            ExitCode::from(23)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn execute(config: &Config) -> ExitCode {
+    logging::init(config.verbosity, normal_level(&config.mode));
+    match dispatch(&config.mode) {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Signal(signal)) => {
+            Signals::die_of(signal);
+            // Reached only where raising it failed: what a shell would have seen.
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+        }
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(mode: &Mode) -> Result<End, Error> {
+    let mut signals = Signals::install().map_err(Error::Signals)?;
+    let output = Output::stdout();
+    match mode {
+        Mode::Serve(options) => {
+            let outcome = serve::run(options, &mut signals).map_err(Error::Serve)?;
+            Ok(End::Signal(outcome.signal))
+        }
+        Mode::Echo(endpoint, _) | Mode::RoundTrip(endpoint, _) => {
+            let machine = mode::machine(mode, random(), output.is_terminal());
+            // Invariant: `machine` has one for every mode but `Serve`.
+            let mut machine = machine.expect("a mode that connects has a machine");
+            run::run(endpoint, machine.as_mut(), output, &mut signals)
+        }
+    }
+}
+
+/// `info` where the milestones are the point.
+fn normal_level(mode: &Mode) -> LevelFilter {
+    match mode {
+        Mode::Echo(..) | Mode::RoundTrip(..) | Mode::Serve(_) => LevelFilter::Info,
+    }
+}
+
+/// Good enough for client ids and jitter; no secret depends on it.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,321 @@
+//! `wspipe echo`: send, wait for the same bytes, print; once or like ping.
+
+use std::{
+    collections::VecDeque,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use log::{debug, info};
+
+use super::{Failure, Kind, Machine, Next, OutBuffer, close_normally, describe_close, is_normal_close};
+use crate::{
+    config::{self, Endpoint},
+    proto::{
+        format::escape,
+        latency::{Latency, Millis},
+        link::{self, Established, Lost, Received, Transmit},
+    },
+};
+
+/// Where it stands.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// No connection yet.
+    Starting,
+    /// Sending and waiting for replies.
+    Running,
+    /// Close is queued or sent.
+    Closing,
+    /// The connection is gone, or never came.
+    Ended,
+}
+
+/// The machine.
+pub struct Echo {
+    options: config::Echo,
+    url: String,
+    /// stdout is a terminal: control bytes are escaped.
+    escape: bool,
+    state: State,
+    sent: u64,
+    received: u64,
+    differing: u64,
+    /// In what the first differing reply differs.
+    difference: Option<String>,
+    skipped: u64,
+    /// When each message without a reply was sent, oldest first.
+    outstanding: VecDeque<Instant>,
+    next_send: Option<Instant>,
+    latency: Latency,
+    out: OutBuffer,
+    queue: VecDeque<Transmit>,
+    failure: Option<Failure>,
+    /// Since when the socket is read again; none while it is not.
+    reading_since: Option<Instant>,
+}
+
+impl Echo {
+    /// Starts with no connection. `terminal`: stdout is one.
+    pub fn new(endpoint: &Endpoint, options: &config::Echo, terminal: bool) -> Echo {
+        Echo {
+            options: options.clone(),
+            url: endpoint.url.to_string(),
+            escape: terminal && !options.raw,
+            state: State::Starting,
+            sent: 0,
+            received: 0,
+            differing: 0,
+            difference: None,
+            skipped: 0,
+            outstanding: VecDeque::new(),
+            next_send: None,
+            latency: Latency::default(),
+            out: OutBuffer::default(),
+            queue: VecDeque::new(),
+            failure: None,
+            reading_since: None,
+        }
+    }
+
+    fn wanted(&self) -> u64 {
+        self.options.count.unwrap_or(1)
+    }
+
+    fn send(&mut self, now: Instant) {
+        let kind = if self.options.binary { link::Kind::Binary } else { link::Kind::Text };
+        self.queue.push_back(Transmit::message(kind, self.options.message.clone()));
+        self.outstanding.push_back(now);
+        self.sent += 1;
+        let more = self.sent < self.wanted();
+        // With no interval the reply is what starts the next.
+        let paced = more && !self.options.interval.is_zero();
+        self.next_send = paced.then(|| now + self.options.interval);
+    }
+
+    fn handle_reply(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
+        if self.skipped < self.options.skip {
+            self.skipped += 1;
+            debug!("skipped: {}", escape(payload));
+            return;
+        }
+        let Some(sent_at) = self.outstanding.pop_front() else {
+            debug!("a message that answers nothing: {}", escape(payload));
+            return;
+        };
+        let rtt = now.saturating_duration_since(sent_at);
+        self.received += 1;
+        self.latency.record(rtt);
+        let binary = kind == link::Kind::Binary;
+        let same = payload == &self.options.message[..] && binary == self.options.binary;
+        if !same {
+            self.differing += 1;
+            if self.difference.is_none() {
+                self.difference = Some(self.differs(kind, payload));
+            }
+        }
+        match self.options.count {
+            None => {
+                info!("RECEIVED {} bytes in {} ms", payload.len(), Millis(rtt));
+                if self.escape {
+                    self.out.push(escape(payload).as_bytes());
+                } else {
+                    self.out.push(payload);
+                }
+                self.out.push(b"\n");
+            }
+            Some(_) => self.print_reply(payload.len(), rtt, same),
+        }
+        if self.received == self.wanted() {
+            self.finish(None);
+        } else if self.next_send.is_none() && self.sent < self.wanted() {
+            self.send(now);
+        }
+    }
+
+    /// In what a reply is not what was sent.
+    fn differs(&self, kind: link::Kind, payload: &[u8]) -> String {
+        let sent = &self.options.message;
+        let greeting = if self.received == 1 { " (--skip N passes over greetings)" } else { "" };
+        if payload == &sent[..] {
+            let (is, was) = if kind == link::Kind::Binary { ("binary", "text") } else { ("text", "binary") };
+            return format!("the same bytes, but as {is}, sent as {was}");
+        }
+        let at = payload.iter().zip(sent.iter()).take_while(|(a, b)| a == b).count();
+        format!("{} bytes against {}, from byte {} on{greeting}", payload.len(), sent.len(), at + 1)
+    }
+
+    fn print_reply(&mut self, len: usize, rtt: Duration, same: bool) {
+        let note = if same { "" } else { " DIFFERS" };
+        let line =
+            format!("{len} bytes from {}: seq={} time={} ms{note}\n", self.url, self.received, Millis(rtt));
+        self.out.push(line.as_bytes());
+    }
+
+    /// Ends it: Close, and the verdict. `why` is what cut it short.
+    fn finish(&mut self, why: Option<Failure>) {
+        if matches!(self.state, State::Closing | State::Ended) {
+            return;
+        }
+        let running = self.state == State::Running;
+        self.state = if running { State::Closing } else { State::Ended };
+        self.next_send = None;
+        if running {
+            self.queue.push_back(close_normally());
+        }
+        self.failure = why.or_else(|| self.verdict());
+        if self.options.count.is_some() && running {
+            self.print_summary();
+        }
+    }
+
+    fn verdict(&self) -> Option<Failure> {
+        if self.differing > 0 {
+            let how = self.difference.as_deref().unwrap_or_default();
+            let which = match self.options.count {
+                None => "the reply differs".to_owned(),
+                Some(_) => format!("{} of {} replies differ", self.differing, self.received),
+            };
+            let text = format!("{}: {which} from what was sent: {how}", self.url);
+            return Some(Failure::new(Kind::TestFailed, text));
+        }
+        let lost = self.sent - self.received;
+        (lost > 0).then(|| {
+            Failure::new(
+                Kind::TestFailed,
+                format!("{}: {lost} of {} replies are missing", self.url, self.sent),
+            )
+        })
+    }
+
+    fn print_summary(&mut self) {
+        let (sent, received, lost) = (self.sent, self.received, self.sent - self.received);
+        let mut text = format!("--- {} ---\n{sent} sent, {received} received, {lost} lost", self.url);
+        if self.differing > 0 {
+            let _ = write!(text, ", {} differ", self.differing); // writing to a String cannot fail
+        }
+        text.push('\n');
+        if self.latency.count() > 0 {
+            let _ = writeln!(text, "rtt {}", self.latency);
+        }
+        self.out.push(text.as_bytes());
+    }
+
+    fn handle_close(&mut self, close: Option<(u16, &str)>) {
+        if self.state != State::Running {
+            return;
+        }
+        let kind = if is_normal_close(close) { Kind::TestFailed } else { Kind::Ended };
+        let (received, wanted) = (self.received, self.wanted());
+        let text = format!(
+            "{}: the server closed the connection {} after {received} of {wanted} replies",
+            self.url,
+            describe_close(close)
+        );
+        self.finish(Some(Failure::new(kind, text)));
+        // tungstenite has answered already.
+        self.queue.clear();
+    }
+
+    fn reply_deadline(&self) -> Option<Instant> {
+        // What lay unread behind a stalled stdout says nothing about the server.
+        let since = (*self.outstanding.front()?).max(self.reading_since?);
+        since.checked_add(self.options.timeout)
+    }
+}
+
+impl Machine for Echo {
+    fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
+        info!("CONNECTED {} ({})", self.url, established.peer);
+        self.state = State::Running;
+        self.reading_since = Some(now);
+        self.send(now);
+    }
+
+    fn handle_received(&mut self, received: Received<'_>, now: Instant) {
+        match received {
+            Received::Message(kind, payload) if self.state == State::Running => {
+                self.handle_reply(kind, payload, now);
+            }
+            Received::Close(close) => self.handle_close(close),
+            _ => {}
+        }
+    }
+
+    fn handle_sent(&mut self, _now: Instant) {}
+
+    fn handle_lost(&mut self, lost: Lost, _now: Instant) {
+        if self.state == State::Running {
+            let doing = format!("waiting for reply {} of {}", self.received + 1, self.wanted());
+            self.finish(Some(Failure::lost(&lost, &self.url, &doing)));
+            self.queue.clear();
+        } else if lost == Lost::Unanswered {
+            debug!("the server did not answer our Close");
+        }
+        self.state = State::Ended;
+    }
+
+    fn handle_unreachable(&mut self, _permanent: bool, _now: Instant) {
+        self.state = State::Ended;
+        self.failure = Some(Failure::new(Kind::Unreachable, ""));
+    }
+
+    fn handle_written(&mut self, n: usize, _now: Instant) {
+        self.out.written(n);
+    }
+
+    fn handle_output_closed(&mut self, _now: Instant) {
+        self.finish(None);
+        self.failure = None;
+        self.out.discard();
+    }
+
+    fn handle_reading(&mut self, reading: bool, now: Instant) {
+        self.reading_since = reading.then_some(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.state != State::Running {
+            return;
+        }
+        if self.reply_deadline().is_some_and(|at| at <= now) {
+            let seconds = self.options.timeout.as_secs_f64();
+            let text = format!("{}: no reply within {seconds} s", self.url);
+            self.finish(Some(Failure::new(Kind::TimedOut, text)));
+        } else if self.next_send.is_some_and(|at| at <= now) {
+            self.send(now);
+        }
+    }
+
+    fn handle_stop(&mut self, _now: Instant) {
+        self.finish(None);
+        self.failure = None;
+    }
+
+    fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
+        self.queue.pop_front()
+    }
+
+    fn output(&self) -> &[u8] {
+        self.out.pending()
+    }
+
+    fn poll_deadline(&self) -> Option<Instant> {
+        if self.state != State::Running {
+            return None;
+        }
+        [self.next_send, self.reply_deadline()].into_iter().flatten().min()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.state == State::Closing
+    }
+
+    fn poll_next(&self) -> Next {
+        if self.state == State::Starting { Next::Connect } else { Next::Done }
+    }
+
+    fn take_outcome(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}

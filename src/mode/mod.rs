@@ -1,0 +1,193 @@
+//! One machine a command, between the loop and the protocols. No I/O, no clock.
+
+mod echo;
+mod mqtt;
+mod roundtrip;
+
+use std::time::Instant;
+
+use crate::{
+    config::Mode,
+    proto::{
+        format::escape,
+        link::{Established, Lost, Received, Transmit},
+    },
+};
+
+/// What the loop drives. The methods are of the four kinds that [`crate::proto`] names; after each
+/// `handle_*` the loop drains the `poll_*`.
+pub trait Machine {
+    /// A connection is up. `by` is the end of the limit for the whole way in, for MQTT up to CONNACK.
+    fn handle_connected(&mut self, established: &Established, by: Instant, now: Instant);
+
+    /// Something arrived.
+    fn handle_received(&mut self, received: Received<'_>, now: Instant);
+
+    /// All that `poll_transmit` gave has been handed to the kernel.
+    fn handle_sent(&mut self, now: Instant);
+
+    /// The connection is no more. Also told where the peer leaves our Close unanswered.
+    fn handle_lost(&mut self, lost: Lost, now: Instant);
+
+    /// No connection came to be; `permanent` where trying again is of no use.
+    fn handle_unreachable(&mut self, permanent: bool, now: Instant);
+
+    /// `n` bytes of `output` have been written.
+    fn handle_written(&mut self, n: usize, now: Instant);
+
+    /// The reader of stdout has gone: a quiet, clean end.
+    fn handle_output_closed(&mut self, now: Instant);
+
+    /// The loop stopped or resumed reading the socket.
+    fn handle_reading(&mut self, reading: bool, now: Instant);
+
+    /// The deadline may have passed. Late and extra calls do no harm.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// SIGINT or SIGTERM: end cleanly.
+    fn handle_stop(&mut self, now: Instant);
+
+    /// The next thing to send.
+    fn poll_transmit(&mut self, now: Instant) -> Option<Transmit>;
+
+    /// Bytes for stdout that wait to be written.
+    fn output(&self) -> &[u8];
+
+    /// When `handle_timeout` is due.
+    fn poll_deadline(&self) -> Option<Instant>;
+
+    /// The machine has said, or is about to say, its last on this connection: the wait for the peer's Close
+    /// begins, even where the socket takes nothing more.
+    fn is_closing(&self) -> bool;
+
+    /// Asked where there is no connection: what now?
+    fn poll_next(&self) -> Next;
+
+    /// How it ended. Asked once `poll_next` says `Done`.
+    fn take_outcome(&mut self) -> Result<(), Failure>;
+}
+
+/// What the machine wants where there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Connect at once.
+    Connect,
+    /// Nothing more: the outcome stands.
+    Done,
+}
+
+/// Why a run ends with a status other than 0, one variant a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The test failed: the echo differs, a reply is missing.
+    TestFailed,
+    /// The peer broke WebSocket or MQTT.
+    Protocol,
+    /// The broker denied a publish or a subscription.
+    Denied,
+    /// The peer ended it: Close code, DISCONNECT, CONNACK for another reason than login.
+    Ended,
+    /// A limit ran out.
+    TimedOut,
+    /// Input unsent or unconfirmed.
+    Unconfirmed,
+    /// The connection broke with no Close or DISCONNECT.
+    Lost,
+    /// A message above the limit.
+    TooLarge,
+    /// Login denied.
+    Login,
+    /// No connection came to be: the network's own error says why.
+    Unreachable,
+}
+
+/// A [`Kind`] with its line for stderr.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Decides the exit status.
+    pub kind: Kind,
+    /// What was being done, and what came back.
+    pub text: String,
+}
+
+impl Failure {
+    fn new(kind: Kind, text: impl Into<String>) -> Failure {
+        Failure { kind, text: text.into() }
+    }
+
+    /// For a connection to `url` that ended while `doing` was under way, with nothing else to blame.
+    fn lost(lost: &Lost, url: &str, doing: &str) -> Failure {
+        let (kind, what) = match lost {
+            Lost::Closed | Lost::Eof => {
+                (Kind::Lost, "the server ended the connection with no Close".to_owned())
+            }
+            Lost::Unanswered => (Kind::TimedOut, "the server did not answer our Close".to_owned()),
+            Lost::Io(text) => (Kind::Lost, format!("connection lost: {text}")),
+            Lost::Violation(_, text) => (Kind::Protocol, format!("the server broke the protocol: {text}")),
+            Lost::TooLarge(limit) => {
+                let text = format!("message above the limit of {limit} bytes (--max-message raises it)");
+                (Kind::TooLarge, text)
+            }
+        };
+        Failure::new(kind, format!("{url}: {doing}: {what}"))
+    }
+}
+
+/// The machine of a mode that connects; none for `serve`. `seed` is random; `terminal`: stdout is one.
+pub fn machine(mode: &Mode, seed: u64, terminal: bool) -> Option<Box<dyn Machine>> {
+    match mode {
+        Mode::Echo(endpoint, options) => Some(Box::new(echo::Echo::new(endpoint, options, terminal))),
+        Mode::RoundTrip(endpoint, options) => {
+            Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, seed)))
+        }
+        Mode::Serve(_) => None,
+    }
+}
+
+/// `(code 1008: reason)`; `(no code)` for a Close without a body.
+fn describe_close(close: Option<(u16, &str)>) -> String {
+    match close {
+        None => "(no code)".to_owned(),
+        Some((code, "")) => format!("(code {code})"),
+        Some((code, reason)) => format!("(code {code}: {})", escape(reason.as_bytes())),
+    }
+}
+
+/// Whether a Close says that all is well (RFC 6455 section 7.4.1; none is 1005).
+fn is_normal_close(close: Option<(u16, &str)>) -> bool {
+    matches!(close, None | Some((1000 | 1001 | 1005, _)))
+}
+
+/// Bytes that wait for stdout.
+#[derive(Default)]
+struct OutBuffer {
+    data: Vec<u8>,
+    start: usize,
+}
+
+impl OutBuffer {
+    fn pending(&self) -> &[u8] {
+        &self.data[self.start..]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.data.extend_from_slice(bytes);
+    }
+
+    fn written(&mut self, n: usize) {
+        self.start += n;
+        if self.start == self.data.len() {
+            self.data.clear();
+            self.start = 0;
+        }
+    }
+
+    fn discard(&mut self) {
+        *self = OutBuffer::default();
+    }
+}
+
+/// Close 1000.
+fn close_normally() -> Transmit {
+    Transmit::Close { code: Some(1000), reason: String::new() }
+}

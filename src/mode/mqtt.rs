@@ -1,0 +1,277 @@
+//! What every MQTT command does the same way: log in, fall back to 3.1.1, say what the broker said, end.
+
+use std::{collections::VecDeque, time::Instant};
+
+use log::{info, warn};
+
+use super::{Failure, Kind, close_normally, describe_close};
+use crate::{
+    config::{Endpoint, Mqtt},
+    proto::{
+        format::escape,
+        latency::Millis,
+        link::{self, Lost, Transmit},
+        mqtt::{
+            packet::{Connect, ConnectProperties, Version},
+            reason,
+            session::{Options, Session, Timer},
+        },
+    },
+};
+
+/// The session with what surrounds it. The owner drains `session.poll_event` itself, since the events
+/// borrow the session, and hands the general ones to the functions here.
+pub struct Client {
+    /// The session.
+    pub session: Session,
+    url: String,
+    /// 3.1.1 may still be tried: no `-V`, nothing that needs 5.0, no connection so far.
+    may_fall_back: bool,
+    /// A connection that ends before CONNACK may be tried again in 3.1.1: not with a will, which may fire.
+    may_retry: bool,
+    started: Option<Instant>,
+    ending: VecDeque<Transmit>,
+    ended: bool,
+    /// The peer's Close, described.
+    closed: Option<String>,
+}
+
+/// How the session should survive connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// One connection, a clean session.
+    Nothing,
+    /// `-c`: what is there is taken, and left there.
+    Session,
+}
+
+impl Client {
+    /// Before the first connection. `seed` is random: it makes the client id and, with `-c`, the first
+    /// packet identifier.
+    pub fn new(endpoint: &Endpoint, options: &Mqtt, keep: Keep, seed: u64) -> Client {
+        let version = options.version.unwrap_or(Version::V5);
+        let client_id = options.client_id.clone().unwrap_or_else(|| generated_id(seed));
+        let kept = keep == Keep::Session;
+        let expiry = options.session_expiry.or(kept.then_some(u32::MAX));
+        let connect = Connect {
+            client_id,
+            clean: !kept,
+            keep_alive: options.keep_alive,
+            username: options.username.clone(),
+            password: options.password.clone(),
+            will: options.will.clone(),
+            properties: ConnectProperties { session_expiry_interval: expiry, ..ConnectProperties::default() },
+        };
+        let session = Session::new(Options {
+            version,
+            connect,
+            resume: kept,
+            final_expiry: None,
+            max_packet: endpoint.max_message,
+            max_inflight: 1000,
+            ack_timeout: options.ack_timeout,
+            // A fresh session starts at 1; in a kept one an earlier run's ids may still be in use.
+            first_pkid: if kept { (seed >> 48) as u16 | 1 } else { 1 },
+        });
+        let needs_v5 = options.version.is_some() || options.session_expiry.is_some();
+        Client {
+            session,
+            url: endpoint.url.to_string(),
+            may_fall_back: !needs_v5,
+            may_retry: options.will.is_none(),
+            started: None,
+            ending: VecDeque::new(),
+            ended: false,
+            closed: None,
+        }
+    }
+
+    /// Where to, for messages.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A connection is up.
+    pub fn handle_connected(&mut self, by: Instant, now: Instant) {
+        self.started = Some(now);
+        self.ended = false;
+        self.closed = None;
+        self.session.handle_connected(now, by);
+    }
+
+    /// CONNACK 0x00: the milestone.
+    pub fn handle_accepted(&mut self, session_present: bool, now: Instant) {
+        self.may_fall_back = false;
+        let took = now.saturating_duration_since(self.started.unwrap_or(now));
+        let version = version_name(self.session.version());
+        let id = escape(self.session.client_id().as_bytes());
+        let present = if session_present { ", session present" } else { "" };
+        info!("CONNECTED {} MQTT {version} as {id}{present} in {} ms", self.url, Millis(took));
+    }
+
+    /// CONNACK with a refusal: none where 3.1.1 is to be tried.
+    pub fn handle_refused(
+        &mut self,
+        code: u8,
+        text: Option<&str>,
+        reference: Option<&str>,
+    ) -> Option<Failure> {
+        let v5 = self.session.version() == Version::V5;
+        if v5 && self.may_fall_back && matches!(code, 0x01 | 0x84) {
+            info!("{} refuses MQTT 5.0 (CONNACK 0x{code:02x}): trying 3.1.1", self.url);
+            self.fall_back();
+            return None;
+        }
+        let old = !v5 || code < 0x80;
+        let name = if old { reason::connack_v311(code) } else { reason::name(code) };
+        let login = if old { matches!(code, 4 | 5) } else { matches!(code, 0x86 | 0x87 | 0x8a | 0x8c) };
+        let kind = if login { Kind::Login } else { Kind::Ended };
+        let more = details(text, reference);
+        Some(Failure::new(
+            kind,
+            format!("{}: the server refused the login: CONNACK 0x{code:02x} {name}{more}", self.url),
+        ))
+    }
+
+    /// The peer's WebSocket Close: kept for what `handle_lost` will say.
+    pub fn handle_close(&mut self, close: Option<(u16, &str)>) {
+        self.closed = Some(describe_close(close));
+    }
+
+    /// The connection ended before our DISCONNECT: none where 3.1.1 is to be tried. `doing` is what was
+    /// under way.
+    pub fn handle_lost(&mut self, lost: &Lost, doing: &str, now: Instant) -> Option<Failure> {
+        let early = !self.session.is_connected();
+        self.session.handle_lost(now);
+        self.ending.clear();
+        let closed = self.closed.take();
+        let quietly = matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_));
+        if early && self.may_fall_back && self.may_retry && quietly {
+            let how = closed.map_or(String::new(), |how| format!(" {how}"));
+            warn!("{} closed the connection{how} before CONNACK: trying once more in MQTT 3.1.1", self.url);
+            self.fall_back();
+            return None;
+        }
+        Some(match closed {
+            // For MQTT a Close of any code before our DISCONNECT is a connection lost.
+            Some(how) if quietly => Failure::new(
+                Kind::Lost,
+                format!("{}: {doing}: the server closed the connection {how}", self.url),
+            ),
+            _ => Failure::lost(lost, &self.url, doing),
+        })
+    }
+
+    fn fall_back(&mut self) {
+        self.may_fall_back = false;
+        self.session.fall_back();
+    }
+
+    /// DISCONNECT from the server.
+    pub fn disconnected(&self, code: u8, text: Option<&str>, reference: Option<&str>) -> Failure {
+        let kind = if code >= 0x80 { Kind::Ended } else { Kind::Lost };
+        let (name, more) = (reason::name(code), details(text, reference));
+        Failure::new(kind, format!("{}: the server sent DISCONNECT 0x{code:02x} {name}{more}", self.url))
+    }
+
+    /// The server broke the standard, or exceeded a limit of ours.
+    pub fn violated(&self, code: u8, what: &str) -> Failure {
+        let kind = if code == 0x95 { Kind::TooLarge } else { Kind::Protocol };
+        Failure::new(kind, format!("{}: the server broke the protocol: {what}", self.url))
+    }
+
+    /// A limit of the session ran out.
+    pub fn timed_out(&self, timer: Timer, doing: &str) -> Failure {
+        let text = match timer {
+            Timer::ConnAck if self.may_fall_back => {
+                format!(
+                    "{} sent no CONNACK in time; a broker that speaks 3.1.1 only may need -V 311",
+                    self.url
+                )
+            }
+            Timer::ConnAck => format!("{}: no CONNACK in time", self.url),
+            Timer::PingResp => format!("{}: {doing}: no answer to PINGREQ in time", self.url),
+            Timer::KeepAlive | Timer::Subscription | Timer::Publish => {
+                format!("{}: {doing}: no acknowledgement in time", self.url)
+            }
+        };
+        Failure::new(Kind::TimedOut, text)
+    }
+
+    /// AUTH, which we never ask for without a method.
+    pub fn unexpected_auth(&self) -> Failure {
+        Failure::new(Kind::Login, format!("{}: the server asks for enhanced authentication (AUTH)", self.url))
+    }
+
+    /// DISCONNECT with `reason` where a session is up, then Close; nothing follows.
+    pub fn finish(&mut self, reason: u8, now: Instant) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        if self.session.is_connected() {
+            self.session.disconnect(reason, now);
+        }
+        self.ending.push_back(close_normally());
+    }
+
+    /// The next thing to send: all packets that gathered, as one binary frame; at the end Close.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        match self.session.poll_transmit() {
+            Some(packets) => Some(Transmit::message(link::Kind::Binary, packets)),
+            None => self.ending.pop_front(),
+        }
+    }
+
+    /// SUBACK or UNSUBACK for one filter: why it was denied, and a warning where less was granted.
+    pub fn check_granted(&self, filter: &str, asked: u8, code: u8, strict: bool) -> Result<(), Failure> {
+        let filter = escape(filter.as_bytes());
+        if code >= 0x80 {
+            let name = if self.session.version() == Version::V5 { reason::name(code) } else { "Failure" };
+            let text =
+                format!("{}: the server denied the subscription to {filter}: 0x{code:02x} {name}", self.url);
+            return Err(Failure::new(Kind::Denied, text));
+        }
+        if code >= asked {
+            return Ok(());
+        }
+        let text = format!("{}: the server granted QoS {code} for {filter}, not {asked}", self.url);
+        if strict {
+            return Err(Failure::new(Kind::Denied, text));
+        }
+        warn!("{text}");
+        Ok(())
+    }
+
+    /// A publish that the broker refused.
+    pub fn denied(&self, topic: &str, code: u8, text: Option<&str>) -> Failure {
+        let (topic, name, more) = (escape(topic.as_bytes()), reason::name(code), details(text, None));
+        let text =
+            format!("{}: the server denied the publish to {topic}: 0x{code:02x} {name}{more}", self.url);
+        Failure::new(Kind::Denied, text)
+    }
+}
+
+/// `MQTT 5.0` as people write it.
+pub fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::V311 => "3.1.1",
+        Version::V5 => "5.0",
+    }
+}
+
+/// `: text (see server)`, escaped.
+fn details(text: Option<&str>, reference: Option<&str>) -> String {
+    let mut all = text.map_or(String::new(), |t| format!(": {}", escape(t.as_bytes())));
+    if let Some(reference) = reference {
+        all.push_str(&format!(" (server reference: {})", escape(reference.as_bytes())));
+    }
+    all
+}
+
+/// At most 23 characters of digits and letters after a prefix: what every broker takes (MQTT 3.1.1
+/// section 3.1.3.1).
+fn generated_id(seed: u64) -> String {
+    debug_assert!(format!("wspipe{seed:016x}").len() <= 23);
+    format!("wspipe{seed:016x}")
+}

@@ -1,0 +1,356 @@
+//! The loop: poll(2), connecting again, and the only place that sleeps or reads the clock.
+//!
+//! One turn: signals; the connection (being made, read, or gone); the machine's timers; what it wants sent;
+//! what it wants printed; then poll(2) on all that is waited for.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use log::debug;
+
+use crate::{
+    config::Endpoint,
+    error::Error,
+    mode::{Kind, Machine, Next},
+    net::{self, Connection, Connector, Read, Shared},
+    proto::link::{Lost, Received},
+    sys::{self, Output, PollFd, PollFlags, Signals},
+};
+
+/// Frames read before everything else gets its turn.
+const FRAMES_A_TURN: usize = 512;
+/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive.
+const BYTES_A_TURN: usize = 4 * 1024 * 1024;
+/// Above this many bytes that wait for stdout the socket is not read, so that memory stays bounded.
+const OUTPUT_MARK: usize = 256 * 1024;
+/// Above this many bytes that wait for the socket the machine is not asked for more.
+const QUEUE_MARK: usize = 128 * 1024;
+/// Above this many bytes that wait for the socket it is not read either: each ping that is read queues a pong,
+/// and a peer that sends pings but reads no pongs would have us hoard them.
+const PONG_MARK: usize = 1024 * 1024;
+/// How long the server may take to end the TCP connection once Close went both ways.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// How a run ended, where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Done,
+    /// By a signal: its number. The clean close is done.
+    Signal(i32),
+}
+
+/// Where the connection stands.
+enum Link {
+    Down,
+    Connecting(Box<Connector>),
+    Up(Box<Up>),
+}
+
+/// A connection in use.
+struct Up {
+    connection: Connection,
+    /// Our Close is queued or sent: when the wait for the peer's ends.
+    close_by: Option<Instant>,
+    /// The peer's Close has come.
+    peer_closed: bool,
+    /// More may lie in TLS or tungstenite, unseen by poll(2).
+    may_have_more: bool,
+    /// The machine knows that all was handed to the kernel.
+    told_sent: bool,
+}
+
+impl Up {
+    fn is_readable(&self) -> bool {
+        self.connection.queued() < PONG_MARK
+    }
+}
+
+/// Drives `machine` to its end.
+pub fn run(
+    endpoint: &Endpoint,
+    machine: &mut dyn Machine,
+    output: Output,
+    signals: &mut Signals,
+) -> Result<End, Error> {
+    let shared = Shared::new(&endpoint.tls);
+    let mut turns = Loop {
+        endpoint,
+        machine,
+        output,
+        signals,
+        shared,
+        link: Link::Down,
+        unreachable: None,
+        stopped_by: None,
+        reading: true,
+        output_gone: false,
+        write_error: None,
+    };
+    while !turns.turn()? {}
+    turns.verdict()
+}
+
+struct Loop<'a> {
+    endpoint: &'a Endpoint,
+    machine: &'a mut dyn Machine,
+    output: Output,
+    signals: &'a mut Signals,
+    shared: Shared,
+    link: Link,
+    unreachable: Option<net::Error>,
+    stopped_by: Option<i32>,
+    /// The socket is being read; not while stdout is stalled.
+    reading: bool,
+    output_gone: bool,
+    write_error: Option<io::Error>,
+}
+
+impl Loop<'_> {
+    /// One turn; true when all is over.
+    fn turn(&mut self) -> Result<bool, Error> {
+        let now = Instant::now();
+        self.take_signal(now);
+        self.advance_link(now);
+        if self.machine.poll_deadline().is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+        }
+        self.transmit(now);
+        self.write_output(now);
+        if self.is_over() {
+            return Ok(true);
+        }
+        self.wait()?;
+        Ok(false)
+    }
+
+    fn is_over(&self) -> bool {
+        let idle = matches!(self.link, Link::Down) && self.machine.poll_next() == Next::Done;
+        // What was received is printed however slow the reader, but a signal does not wait for it.
+        idle && (self.machine.output().is_empty() || self.stopped_by.is_some())
+    }
+
+    fn verdict(self) -> Result<End, Error> {
+        let outcome = self.machine.take_outcome();
+        let error = match (self.write_error, outcome) {
+            (Some(error), _) => Some(Error::Stdout(error)),
+            (None, Ok(())) => None,
+            (None, Err(failure)) if failure.kind == Kind::Unreachable => self.unreachable.map(Error::Net),
+            (None, Err(failure)) => Some(Error::Mode(failure)),
+        };
+        match (self.stopped_by, error) {
+            (Some(signal), error) => {
+                if let Some(error) = error {
+                    log::error!("{error}");
+                }
+                Ok(End::Signal(signal))
+            }
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(End::Done),
+        }
+    }
+
+    /// The first signal ends cleanly, the second at once.
+    fn take_signal(&mut self, now: Instant) {
+        let Some(signal) = self.signals.take() else { return };
+        let again = self.stopped_by.replace(signal).is_some();
+        if again {
+            debug!("second signal: leaving at once");
+            return self.drop_link(Lost::Unanswered, now);
+        }
+        self.machine.handle_stop(now);
+    }
+
+    fn advance_link(&mut self, now: Instant) {
+        match &mut self.link {
+            Link::Down if self.machine.poll_next() == Next::Connect => {
+                self.link = Link::Connecting(Box::new(Connector::new(self.endpoint, now)));
+                self.advance_link(now);
+            }
+            Link::Down => {}
+            // Stopped, or nobody reads stdout: what is being made is of no use.
+            Link::Connecting(_) if self.machine.poll_next() == Next::Done => self.link = Link::Down,
+            Link::Connecting(connector) => {
+                let by = connector.deadline();
+                match connector.advance(&mut self.shared, now) {
+                    Ok(None) => {}
+                    Ok(Some(connection)) => self.handle_connected(connection, by, now),
+                    Err(error) => {
+                        self.link = Link::Down;
+                        self.machine.handle_unreachable(error.is_permanent(), now);
+                        self.unreachable = Some(error);
+                    }
+                }
+            }
+            Link::Up(_) => self.advance_up(now),
+        }
+    }
+
+    fn handle_connected(&mut self, connection: Connection, by: Instant, now: Instant) {
+        if let Link::Connecting(connector) = &self.link {
+            debug!("{}", connector.timings());
+        }
+        self.machine.handle_connected(connection.established(), by, now);
+        self.link = Link::Up(Box::new(Up {
+            connection,
+            close_by: None,
+            peer_closed: false,
+            may_have_more: true,
+            told_sent: true,
+        }));
+    }
+
+    /// Reads, where stdout keeps up; ends what has waited long enough for the peer's Close.
+    fn advance_up(&mut self, now: Instant) {
+        let wanted = self.machine.output().len() < OUTPUT_MARK;
+        if wanted != self.reading {
+            self.reading = wanted;
+            self.machine.handle_reading(wanted, now);
+        }
+        if self.reading {
+            if let Some(lost) = self.read(now) {
+                return self.drop_link(lost, now);
+            }
+        }
+        let Link::Up(up) = &self.link else { return };
+        if up.close_by.is_some_and(|at| at <= now) {
+            let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
+            self.drop_link(lost, now);
+        }
+    }
+
+    fn read(&mut self, now: Instant) -> Option<Lost> {
+        let Link::Up(up) = &mut self.link else { return None };
+        up.connection.allow(BYTES_A_TURN);
+        for _ in 0..FRAMES_A_TURN {
+            if !up.is_readable() {
+                break;
+            }
+            match up.connection.read() {
+                Read::Got(received) => {
+                    let close = matches!(received, Received::Close(_));
+                    self.machine.handle_received(received, now);
+                    if close {
+                        up.peer_closed = true;
+                        // What we answered, or would still say, has nobody to go to after this.
+                        let linger = now + LINGER;
+                        up.close_by = Some(up.close_by.map_or(linger, |at| at.min(linger)));
+                    }
+                }
+                Read::Blocked => {
+                    up.may_have_more = up.connection.is_held();
+                    return None;
+                }
+                Read::Lost(lost) => return Some(lost),
+            }
+            if self.machine.output().len() >= OUTPUT_MARK {
+                break;
+            }
+        }
+        up.may_have_more = true;
+        None
+    }
+
+    fn drop_link(&mut self, lost: Lost, now: Instant) {
+        if let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) {
+            up.connection.finish();
+            self.machine.handle_lost(lost, now);
+        }
+    }
+
+    /// Takes what the machine wants sent while the queue is short, and flushes.
+    fn transmit(&mut self, now: Instant) {
+        if let Err(lost) = self.try_transmit(now) {
+            // What the peer said before it went is still to be read: a Close, a refusal.
+            let lost = self.read(now).unwrap_or(lost);
+            self.drop_link(lost, now);
+        }
+    }
+
+    fn try_transmit(&mut self, now: Instant) -> Result<(), Lost> {
+        let Link::Up(up) = &mut self.link else { return Ok(()) };
+        if self.machine.is_closing() {
+            up.close_by.get_or_insert(now + self.endpoint.close_timeout);
+        }
+        loop {
+            let mut asked = false;
+            while up.connection.queued() < QUEUE_MARK {
+                let Some(what) = self.machine.poll_transmit(now) else { break };
+                asked = true;
+                up.told_sent = false;
+                up.connection.send(what)?;
+            }
+            if !up.connection.flush()? {
+                return Ok(());
+            }
+            if !up.told_sent {
+                up.told_sent = true;
+                self.machine.handle_sent(Instant::now());
+            }
+            if !asked {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_output(&mut self, now: Instant) {
+        if self.output_gone || self.machine.output().is_empty() {
+            return;
+        }
+        match self.output.write(self.machine.output()) {
+            Ok(0) => {}
+            Ok(n) => self.machine.handle_written(n, now),
+            Err(error) => self.lose_output(error, now),
+        }
+    }
+
+    fn lose_output(&mut self, error: io::Error, now: Instant) {
+        self.output_gone = true;
+        self.machine.handle_output_closed(now);
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.write_error = Some(error);
+        }
+    }
+
+    /// poll(2) on all that is waited for.
+    fn wait(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let timeout = self.wake_at(now).map(|at| at.saturating_duration_since(now));
+        let mut fds = Vec::with_capacity(4);
+        fds.push(PollFd::new(&*self.signals, PollFlags::IN));
+        let output_pending = !self.machine.output().is_empty();
+        if !self.output_gone {
+            // With no event asked for, poll(2) still tells that the reader has gone.
+            let events = if output_pending { PollFlags::OUT } else { PollFlags::empty() };
+            fds.push(PollFd::new(&self.output, events));
+        }
+        match &self.link {
+            Link::Down => {}
+            Link::Connecting(connector) => connector.interests(&mut fds),
+            Link::Up(up) => {
+                let read = self.reading && up.is_readable();
+                fds.push(PollFd::new(&up.connection, up.connection.interest(read)));
+            }
+        }
+        sys::poll(&mut fds, timeout).map_err(Error::Poll)?;
+        let gone = !self.output_gone && Output::is_gone(fds[1].revents());
+        drop(fds);
+        if gone {
+            self.lose_output(io::ErrorKind::BrokenPipe.into(), Instant::now());
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let link = match &self.link {
+            Link::Down if self.machine.poll_next() == Next::Connect => Some(now),
+            Link::Down => None,
+            Link::Connecting(connector) => Some(connector.wake_at()),
+            Link::Up(up) if up.may_have_more && self.reading && up.is_readable() => Some(now),
+            Link::Up(up) => up.close_by,
+        };
+        [link, self.machine.poll_deadline()].into_iter().flatten().min()
+    }
+}
