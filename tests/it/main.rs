@@ -1,0 +1,19 @@
+//! wspipe as its users run it: the binary, against real peers and against scripted ones.
+//!
+//! The peers are installed by `scripts/setup`; a missing one is a failure. Every process and port here is this
+//! test's own.
+
+mod support;
+
+mod architecture;
+mod echo;
+mod hostile;
+mod mqtt;
+mod mqtt_scripted;
+mod mqtt_wire;
+mod peers;
+mod serve;
+mod signals;
+#[cfg(feature = "tls")]
+mod tls;
+mod usage;
