@@ -122,6 +122,7 @@ impl Loop<'_> {
         if self.is_over() {
             return Ok(true);
         }
+        self.decide_reading(now);
         self.wait()?;
         Ok(false)
     }
@@ -204,11 +205,6 @@ impl Loop<'_> {
 
     /// Reads, where stdout keeps up; ends what has waited long enough for the peer's Close.
     fn advance_up(&mut self, now: Instant) {
-        let wanted = self.machine.output().len() < OUTPUT_MARK;
-        if wanted != self.reading {
-            self.reading = wanted;
-            self.machine.handle_reading(wanted, now);
-        }
         if self.reading {
             if let Some(lost) = self.read(now) {
                 return self.drop_link(lost, now);
@@ -218,6 +214,16 @@ impl Loop<'_> {
         if up.close_by.is_some_and(|at| at <= now) {
             let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
             self.drop_link(lost, now);
+        }
+    }
+
+    /// Whether the socket is read. Asked right before each wait: what has just been written may be all that
+    /// held it up, and stdout would not wake the loop for that any more.
+    fn decide_reading(&mut self, now: Instant) {
+        let wanted = self.machine.output().len() < OUTPUT_MARK;
+        if wanted != self.reading && matches!(self.link, Link::Up(_)) {
+            self.reading = wanted;
+            self.machine.handle_reading(wanted, now);
         }
     }
 
