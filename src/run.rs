@@ -336,8 +336,11 @@ impl Loop<'_> {
             Link::Down => {}
             Link::Connecting(connector) => connector.interests(&mut fds),
             Link::Up(up) => {
-                let read = self.reading && up.is_readable();
-                fds.push(PollFd::new(&up.connection, up.connection.interest(read)));
+                let events = up.connection.interest(self.reading && up.is_readable());
+                // A descriptor of which nothing is wanted would still tell of POLLHUP, at once and for ever.
+                if !events.is_empty() {
+                    fds.push(PollFd::new(&up.connection, events));
+                }
             }
         }
         sys::poll(&mut fds, timeout).map_err(Error::Poll)?;
