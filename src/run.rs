@@ -21,15 +21,15 @@ use crate::{
 
 /// Frames read before everything else gets its turn.
 const FRAMES_A_TURN: usize = 512;
-/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive.
-const BYTES_A_TURN: usize = 4 * 1024 * 1024;
+/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive, and each few of
+/// them may be owed an answer.
+const BYTES_A_TURN: usize = 1024 * 1024;
 /// Above this many bytes that wait for stdout the socket is not read, so that memory stays bounded.
 const OUTPUT_MARK: usize = 256 * 1024;
-/// Above this many bytes that wait for the socket the machine is not asked for more.
-const QUEUE_MARK: usize = 128 * 1024;
-/// Above this many bytes that wait for the socket it is not read either: each ping that is read queues a pong,
-/// and a peer that sends pings but reads no pongs would have us hoard them.
-const PONG_MARK: usize = 1024 * 1024;
+/// Above this many bytes that wait for the socket the machine is not asked for more, and the socket is not read:
+/// a Ping is owed a Pong, a PUBLISH its PUBACK, and a peer that sends but does not read would have us hoard them.
+/// One mark for both, or answers would gather in the machine between the two.
+const QUEUE_MARK: usize = 1024 * 1024;
 /// How long the server may take to end the TCP connection once Close went both ways.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -63,8 +63,9 @@ struct Up {
 }
 
 impl Up {
-    fn is_readable(&self) -> bool {
-        self.connection.queued() < PONG_MARK
+    /// What waits for the socket is short enough to read on and to be added to.
+    fn is_short(&self) -> bool {
+        self.connection.queued() < QUEUE_MARK
     }
 }
 
@@ -231,7 +232,7 @@ impl Loop<'_> {
         let Link::Up(up) = &mut self.link else { return None };
         up.connection.allow(BYTES_A_TURN);
         for _ in 0..FRAMES_A_TURN {
-            if !up.is_readable() {
+            if !up.is_short() {
                 break;
             }
             match up.connection.read() {
@@ -282,7 +283,7 @@ impl Loop<'_> {
         }
         loop {
             let mut asked = false;
-            while up.connection.queued() < QUEUE_MARK {
+            while up.is_short() {
                 let Some(what) = self.machine.poll_transmit(now) else { break };
                 asked = true;
                 up.told_sent = false;
@@ -336,7 +337,7 @@ impl Loop<'_> {
             Link::Down => {}
             Link::Connecting(connector) => connector.interests(&mut fds),
             Link::Up(up) => {
-                let events = up.connection.interest(self.reading && up.is_readable());
+                let events = up.connection.interest(self.reading && up.is_short());
                 // A descriptor of which nothing is wanted would still tell of POLLHUP, at once and for ever.
                 if !events.is_empty() {
                     fds.push(PollFd::new(&up.connection, events));
@@ -357,7 +358,7 @@ impl Loop<'_> {
             Link::Down if self.machine.poll_next() == Next::Connect => Some(now),
             Link::Down => None,
             Link::Connecting(connector) => Some(connector.wake_at()),
-            Link::Up(up) if up.may_have_more && self.reading && up.is_readable() => Some(now),
+            Link::Up(up) if up.may_have_more && self.reading && up.is_short() => Some(now),
             Link::Up(up) => up.close_by,
         };
         [link, self.machine.poll_deadline()].into_iter().flatten().min()
