@@ -60,6 +60,8 @@ struct Up {
     may_have_more: bool,
     /// The machine knows that all was handed to the kernel.
     told_sent: bool,
+    /// Why nothing can be sent any more. The connection lasts until all that came before is read.
+    broken: Option<Lost>,
 }
 
 impl Up {
@@ -201,17 +203,21 @@ impl Loop<'_> {
             peer_closed: false,
             may_have_more: true,
             told_sent: true,
+            broken: None,
         }));
     }
 
-    /// Reads, where stdout keeps up; ends what has waited long enough for the peer's Close.
+    /// Reads, where stdout keeps up; ends what has broken, or has waited long enough for the peer's Close.
     fn advance_up(&mut self, now: Instant) {
         if self.reading {
             if let Some(lost) = self.read(now) {
                 return self.drop_link(lost, now);
             }
         }
-        let Link::Up(up) = &self.link else { return };
+        let Link::Up(up) = &mut self.link else { return };
+        if let Some(lost) = up.broken.take_if(|_| !up.may_have_more) {
+            return self.drop_link(lost, now);
+        }
         if up.close_by.is_some_and(|at| at <= now) {
             let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
             self.drop_link(lost, now);
@@ -269,10 +275,11 @@ impl Loop<'_> {
 
     /// Takes what the machine wants sent while the queue is short, and flushes.
     fn transmit(&mut self, now: Instant) {
-        if let Err(lost) = self.try_transmit(now) {
-            // What the peer said before it went is still to be read: a Close, a refusal.
-            let lost = self.read(now).unwrap_or(lost);
-            self.drop_link(lost, now);
+        let Err(lost) = self.try_transmit(now) else { return };
+        if let Link::Up(up) = &mut self.link {
+            // What the peer said before it went is still to be read: messages, a Close, a refusal.
+            up.broken = Some(lost);
+            up.may_have_more = true;
         }
     }
 
@@ -280,6 +287,9 @@ impl Loop<'_> {
         let Link::Up(up) = &mut self.link else { return Ok(()) };
         if self.machine.is_closing() {
             up.close_by.get_or_insert(now + self.endpoint.close_timeout);
+        }
+        if up.broken.is_some() {
+            return Ok(());
         }
         loop {
             let mut asked = false;
@@ -339,7 +349,7 @@ impl Loop<'_> {
             Link::Up(up) => {
                 let events = up.connection.interest(self.reading && up.is_short());
                 // A descriptor of which nothing is wanted would still tell of POLLHUP, at once and for ever.
-                if !events.is_empty() {
+                if !events.is_empty() && up.broken.is_none() {
                     fds.push(PollFd::new(&up.connection, events));
                 }
             }
