@@ -88,6 +88,7 @@ pub fn run(
         link: Link::Down,
         unreachable: None,
         stopped_by: None,
+        signalled: false,
         reading: true,
         output_gone: false,
         write_error: None,
@@ -105,6 +106,8 @@ struct Loop<'a> {
     link: Link,
     unreachable: Option<net::Error>,
     stopped_by: Option<i32>,
+    /// poll(2) has told of a signal: only then is it asked for, which takes a system call.
+    signalled: bool,
     /// The socket is being read; not while stdout is stalled.
     reading: bool,
     output_gone: bool,
@@ -158,6 +161,9 @@ impl Loop<'_> {
 
     /// The first signal ends cleanly, the second at once.
     fn take_signal(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.signalled) {
+            return;
+        }
         let Some(signal) = self.signals.take() else { return };
         let again = self.stopped_by.replace(signal).is_some();
         if again {
@@ -356,7 +362,7 @@ impl Loop<'_> {
         }
         sys::poll(&mut fds, timeout).map_err(Error::Poll)?;
         let gone = !self.output_gone && Output::is_gone(fds[1].revents());
-        drop(fds);
+        self.signalled = !fds[0].revents().is_empty();
         if gone {
             self.lose_output(io::ErrorKind::BrokenPipe.into(), Instant::now());
         }
