@@ -171,6 +171,11 @@ impl OutBuffer {
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        // A reader that never catches up leaves it never empty. Moving it down is paid for by what has left.
+        if self.start > self.data.len() / 2 {
+            self.data.drain(..self.start);
+            self.start = 0;
+        }
         self.data.extend_from_slice(bytes);
     }
 
