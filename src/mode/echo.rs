@@ -8,7 +8,9 @@ use std::{
 
 use log::{debug, info};
 
-use super::{Failure, Kind, Machine, Next, OutBuffer, close_normally, describe_close, is_normal_close};
+use super::{
+    Failure, Kind, Machine, Next, OutBuffer, Reading, close_normally, describe_close, is_normal_close,
+};
 use crate::{
     config::{self, Endpoint},
     proto::{
@@ -51,8 +53,7 @@ pub struct Echo {
     out: OutBuffer,
     queue: VecDeque<Transmit>,
     failure: Option<Failure>,
-    /// Since when the socket is read again; none while it is not.
-    reading_since: Option<Instant>,
+    reading: Reading,
 }
 
 impl Echo {
@@ -74,7 +75,7 @@ impl Echo {
             out: OutBuffer::default(),
             queue: VecDeque::new(),
             failure: None,
-            reading_since: None,
+            reading: Reading::default(),
         }
     }
 
@@ -218,9 +219,7 @@ impl Echo {
     }
 
     fn reply_deadline(&self) -> Option<Instant> {
-        // What lay unread behind a stalled stdout says nothing about the server.
-        let since = (*self.outstanding.front()?).max(self.reading_since?);
-        since.checked_add(self.options.timeout)
+        self.reading.answer_by(*self.outstanding.front()?, self.options.timeout)
     }
 }
 
@@ -228,7 +227,6 @@ impl Machine for Echo {
     fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
         info!("CONNECTED {} ({})", self.url, established.peer);
         self.state = State::Running;
-        self.reading_since = Some(now);
         self.send(now);
     }
 
@@ -271,7 +269,7 @@ impl Machine for Echo {
     }
 
     fn handle_reading(&mut self, reading: bool, now: Instant) {
-        self.reading_since = reading.then_some(now);
+        self.reading.handle(reading, now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {

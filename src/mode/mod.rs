@@ -4,7 +4,7 @@ mod echo;
 mod mqtt;
 mod roundtrip;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     config::Mode,
@@ -156,6 +156,29 @@ fn describe_close(close: Option<(u16, &str)>) -> String {
 /// Whether a Close says that all is well (RFC 6455 section 7.4.1; none is 1005).
 fn is_normal_close(close: Option<(u16, &str)>) -> bool {
     matches!(close, None | Some((1000 | 1001 | 1005, _)))
+}
+
+/// Whether the socket is read. What lies unread behind a stalled stdout says nothing about the peer: limits on
+/// its answers rest meanwhile, and begin anew when reading resumes.
+#[derive(Default)]
+struct Reading {
+    suspended: bool,
+    resumed: Option<Instant>,
+}
+
+impl Reading {
+    fn handle(&mut self, reading: bool, now: Instant) {
+        self.suspended = !reading;
+        self.resumed = reading.then_some(now);
+    }
+
+    /// When the answer to what was sent at `since` is overdue.
+    fn answer_by(&self, since: Instant, limit: Duration) -> Option<Instant> {
+        if self.suspended {
+            return None;
+        }
+        self.resumed.map_or(since, |at| at.max(since)).checked_add(limit)
+    }
 }
 
 /// Bytes that wait for stdout.

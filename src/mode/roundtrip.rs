@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::{Level, debug, info, log};
 
 use super::{
-    Failure, Kind, Machine, Next, OutBuffer,
+    Failure, Kind, Machine, Next, OutBuffer, Reading,
     mqtt::{Client, Keep},
 };
 use crate::{
@@ -75,6 +75,7 @@ pub struct RoundTrip {
     latency: Latency,
     out: OutBuffer,
     failure: Option<Failure>,
+    reading: Reading,
     /// DISCONNECT and Close have reached the kernel.
     left: bool,
 }
@@ -95,6 +96,7 @@ impl RoundTrip {
             latency: Latency::default(),
             out: OutBuffer::default(),
             failure: None,
+            reading: Reading::default(),
             left: false,
         }
     }
@@ -327,7 +329,7 @@ impl RoundTrip {
             Step::Settling(since) => since,
             _ => return None,
         };
-        since.checked_add(self.options.timeout)
+        self.reading.answer_by(since, self.options.timeout)
     }
 }
 
@@ -420,6 +422,7 @@ impl Machine for RoundTrip {
     }
 
     fn handle_reading(&mut self, reading: bool, now: Instant) {
+        self.reading.handle(reading, now);
         self.client.session.handle_reading(reading, now);
     }
 
