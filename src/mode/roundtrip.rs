@@ -301,6 +301,7 @@ impl RoundTrip {
         if self.is_over() {
             return;
         }
+        self.next_round = None;
         let up = self.step != Step::Connecting;
         self.step = if up { Step::Closing } else { Step::Ended };
         if up {
