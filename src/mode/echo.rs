@@ -155,7 +155,7 @@ impl Echo {
 
     /// Ends it: Close, and the verdict. `why` is what cut it short.
     fn finish(&mut self, why: Option<Failure>) {
-        if matches!(self.state, State::Closing | State::Ended) {
+        if self.is_over() {
             return;
         }
         let running = self.state == State::Running;
@@ -168,6 +168,18 @@ impl Echo {
         if self.options.count.is_some() && running {
             self.print_summary();
         }
+    }
+
+    /// Ends it early at the user's wish: no verdict, but one that stands is not taken back.
+    fn stop(&mut self) {
+        if !self.is_over() {
+            self.finish(None);
+            self.failure = None;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing | State::Ended)
     }
 
     fn verdict(&self) -> Option<Failure> {
@@ -263,8 +275,7 @@ impl Machine for Echo {
     }
 
     fn handle_output_closed(&mut self, _now: Instant) {
-        self.finish(None);
-        self.failure = None;
+        self.stop();
         self.out.discard();
     }
 
@@ -286,8 +297,7 @@ impl Machine for Echo {
     }
 
     fn handle_stop(&mut self, _now: Instant) {
-        self.finish(None);
-        self.failure = None;
+        self.stop();
     }
 
     fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
