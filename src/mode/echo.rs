@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// With this many replies missing no more is sent, however short the interval: memory is bounded.
+const MAX_OUTSTANDING: usize = 1 << 16;
+
 /// Where it stands.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
@@ -230,6 +233,12 @@ impl Echo {
         self.queue.clear();
     }
 
+    /// When the next one is due: not before the socket has taken the last one.
+    fn send_at(&self) -> Option<Instant> {
+        let room = self.queue.is_empty() && self.outstanding.len() < MAX_OUTSTANDING;
+        self.next_send.filter(|_| room)
+    }
+
     fn reply_deadline(&self) -> Option<Instant> {
         self.reading.answer_by(*self.outstanding.front()?, self.options.timeout)
     }
@@ -291,7 +300,7 @@ impl Machine for Echo {
             let seconds = self.options.timeout.as_secs_f64();
             let text = format!("{}: no reply within {seconds} s", self.url);
             self.finish(Some(Failure::new(Kind::TimedOut, text)));
-        } else if self.next_send.is_some_and(|at| at <= now) {
+        } else if self.send_at().is_some_and(|at| at <= now) {
             self.send(now);
         }
     }
@@ -312,7 +321,7 @@ impl Machine for Echo {
         if self.state != State::Running {
             return None;
         }
-        [self.next_send, self.reply_deadline()].into_iter().flatten().min()
+        [self.send_at(), self.reply_deadline()].into_iter().flatten().min()
     }
 
     fn is_closing(&self) -> bool {
