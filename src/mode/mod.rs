@@ -219,3 +219,6 @@ impl OutBuffer {
 fn close_normally() -> Transmit {
     Transmit::Close { code: Some(1000), reason: String::new() }
 }
+
+#[cfg(test)]
+mod tests;
