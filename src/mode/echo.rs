@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{self, Endpoint},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::{Latency, Millis},
         link::{self, Established, Lost, Received, Transmit},
     },
@@ -100,11 +100,11 @@ impl Echo {
     fn handle_reply(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
         if self.skipped < self.options.skip {
             self.skipped += 1;
-            debug!("skipped: {}", escape(payload));
+            debug!("skipped: {}", excerpt(payload));
             return;
         }
         let Some(sent_at) = self.outstanding.pop_front() else {
-            debug!("a message that answers nothing: {}", escape(payload));
+            debug!("a message that answers nothing: {}", excerpt(payload));
             return;
         };
         let rtt = now.saturating_duration_since(sent_at);

@@ -8,7 +8,7 @@ use super::{Failure, Kind, close_normally, describe_close};
 use crate::{
     config::{Endpoint, Mqtt},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::Millis,
         link::{self, Lost, Transmit},
         mqtt::{
@@ -104,7 +104,7 @@ impl Client {
         self.may_fall_back = false;
         let took = now.saturating_duration_since(self.started.unwrap_or(now));
         let version = version_name(self.session.version());
-        let id = escape(self.session.client_id().as_bytes());
+        let id = excerpt(self.session.client_id().as_bytes());
         let present = if session_present { ", session present" } else { "" };
         info!("CONNECTED {} MQTT {version} as {id}{present} in {} ms", self.url, Millis(took));
     }
@@ -262,9 +262,9 @@ pub fn version_name(version: Version) -> &'static str {
 
 /// `: text (see server)`, escaped.
 fn details(text: Option<&str>, reference: Option<&str>) -> String {
-    let mut all = text.map_or(String::new(), |t| format!(": {}", escape(t.as_bytes())));
+    let mut all = text.map_or(String::new(), |t| format!(": {}", excerpt(t.as_bytes())));
     if let Some(reference) = reference {
-        all.push_str(&format!(" (server reference: {})", escape(reference.as_bytes())));
+        all.push_str(&format!(" (server reference: {})", excerpt(reference.as_bytes())));
     }
     all
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Endpoint, Mqtt},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::{Latency, Millis},
         link::{Established, Lost, Received, Transmit},
         mqtt::{
@@ -138,7 +138,7 @@ impl RoundTrip {
                             let took = now.saturating_duration_since(round.sent_at);
                             round.received.get_or_insert((took, publish.qos));
                         }
-                        None => debug!("another message on {}", escape(publish.topic.as_bytes())),
+                        None => debug!("another message on {}", excerpt(publish.topic.as_bytes())),
                     }
                     if let Some(token) = token {
                         self.client.session.acknowledge(token, now);
