@@ -144,22 +144,25 @@ impl Client {
         let early = !self.session.is_connected();
         self.session.handle_lost(now);
         self.ending.clear();
-        let closed = self.closed.take();
-        let quietly = matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_));
-        if early && self.may_fall_back && self.may_retry && quietly {
-            let how = closed.map_or(String::new(), |how| format!(" {how}"));
+        if early && self.may_fall_back && self.may_retry && is_quiet(lost) {
+            let how = self.closed.take().map_or(String::new(), |how| format!(" {how}"));
             warn!("{} closed the connection{how} before CONNACK: trying once more in MQTT 3.1.1", self.url);
             self.fall_back();
             return None;
         }
-        Some(match closed {
+        Some(self.lost(lost, doing))
+    }
+
+    /// The connection ended while `doing` was under way.
+    pub fn lost(&self, lost: &Lost, doing: &str) -> Failure {
+        match &self.closed {
             // For MQTT a Close of any code before our DISCONNECT is a connection lost.
-            Some(how) if quietly => Failure::new(
+            Some(how) if is_quiet(lost) => Failure::new(
                 Kind::Lost,
                 format!("{}: {doing}: the server closed the connection {how}", self.url),
             ),
             _ => Failure::lost(lost, &self.url, doing),
-        })
+        }
     }
 
     fn fall_back(&mut self) {
@@ -250,6 +253,11 @@ impl Client {
             format!("{}: the server denied the publish to {topic}: 0x{code:02x} {name}{more}", self.url);
         Failure::new(Kind::Denied, text)
     }
+}
+
+/// The end of a connection with no fault to name.
+fn is_quiet(lost: &Lost) -> bool {
+    matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_))
 }
 
 /// `MQTT 5.0` as people write it.

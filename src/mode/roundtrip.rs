@@ -389,7 +389,7 @@ impl Machine for RoundTrip {
             debug!("the connection ended: {lost:?}");
             self.step = Step::Ended;
             if !self.left && self.failure.is_none() {
-                self.failure = Some(Failure::lost(&lost, self.client.url(), "sending DISCONNECT"));
+                self.failure = Some(self.client.lost(&lost, "sending DISCONNECT"));
             }
             return;
         }

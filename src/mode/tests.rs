@@ -194,3 +194,18 @@ fn limits_rest_while_nothing_is_read() {
         assert_eq!(machine.take_outcome().map_err(|failure| failure.kind), Err(Kind::TimedOut));
     }
 }
+
+#[test]
+fn a_close_that_came_before_our_disconnect_is_told() {
+    let now = Instant::now();
+    let mut machine = round_trip(Some(3), SECOND);
+    one_round(&mut *machine, now);
+    machine.handle_stop(now);
+    machine.handle_received(Received::Close(Some((1008, "enough"))), now);
+    machine.handle_lost(Lost::Closed, now);
+    let failure = machine.take_outcome().expect_err("DISCONNECT did not leave");
+    assert_eq!(failure.kind, Kind::Lost);
+    assert!(
+        failure.text.ends_with("sending DISCONNECT: the server closed the connection (code 1008: enough)")
+    );
+}
