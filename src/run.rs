@@ -21,15 +21,15 @@ use crate::{
 
 /// Frames read before everything else gets its turn.
 const FRAMES_A_TURN: usize = 512;
-/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive.
-const BYTES_A_TURN: usize = 4 * 1024 * 1024;
+/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive, and each few of
+/// them may be owed an answer.
+const BYTES_A_TURN: usize = 1024 * 1024;
 /// Above this many bytes that wait for stdout the socket is not read, so that memory stays bounded.
 const OUTPUT_MARK: usize = 256 * 1024;
-/// Above this many bytes that wait for the socket the machine is not asked for more.
-const QUEUE_MARK: usize = 128 * 1024;
-/// Above this many bytes that wait for the socket it is not read either: each ping that is read queues a pong,
-/// and a peer that sends pings but reads no pongs would have us hoard them.
-const PONG_MARK: usize = 1024 * 1024;
+/// Above this many bytes that wait for the socket the machine is not asked for more, and the socket is not read:
+/// a Ping is owed a Pong, a PUBLISH its PUBACK, and a peer that sends but does not read would have us hoard them.
+/// One mark for both, or answers would gather in the machine between the two.
+const QUEUE_MARK: usize = 1024 * 1024;
 /// How long the server may take to end the TCP connection once Close went both ways.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -60,11 +60,14 @@ struct Up {
     may_have_more: bool,
     /// The machine knows that all was handed to the kernel.
     told_sent: bool,
+    /// Why nothing can be sent any more. The connection lasts until all that came before is read.
+    broken: Option<Lost>,
 }
 
 impl Up {
-    fn is_readable(&self) -> bool {
-        self.connection.queued() < PONG_MARK
+    /// What waits for the socket is short enough to read on and to be added to.
+    fn is_short(&self) -> bool {
+        self.connection.queued() < QUEUE_MARK
     }
 }
 
@@ -85,6 +88,7 @@ pub fn run(
         link: Link::Down,
         unreachable: None,
         stopped_by: None,
+        signalled: false,
         reading: true,
         output_gone: false,
         write_error: None,
@@ -102,6 +106,8 @@ struct Loop<'a> {
     link: Link,
     unreachable: Option<net::Error>,
     stopped_by: Option<i32>,
+    /// poll(2) has told of a signal: only then is it asked for, which takes a system call.
+    signalled: bool,
     /// The socket is being read; not while stdout is stalled.
     reading: bool,
     output_gone: bool,
@@ -122,6 +128,7 @@ impl Loop<'_> {
         if self.is_over() {
             return Ok(true);
         }
+        self.decide_reading(now);
         self.wait()?;
         Ok(false)
     }
@@ -154,6 +161,9 @@ impl Loop<'_> {
 
     /// The first signal ends cleanly, the second at once.
     fn take_signal(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.signalled) {
+            return;
+        }
         let Some(signal) = self.signals.take() else { return };
         let again = self.stopped_by.replace(signal).is_some();
         if again {
@@ -199,25 +209,34 @@ impl Loop<'_> {
             peer_closed: false,
             may_have_more: true,
             told_sent: true,
+            broken: None,
         }));
     }
 
-    /// Reads, where stdout keeps up; ends what has waited long enough for the peer's Close.
+    /// Reads, where stdout keeps up; ends what has broken, or has waited long enough for the peer's Close.
     fn advance_up(&mut self, now: Instant) {
-        let wanted = self.machine.output().len() < OUTPUT_MARK;
-        if wanted != self.reading {
-            self.reading = wanted;
-            self.machine.handle_reading(wanted, now);
-        }
         if self.reading {
             if let Some(lost) = self.read(now) {
                 return self.drop_link(lost, now);
             }
         }
-        let Link::Up(up) = &self.link else { return };
+        let Link::Up(up) = &mut self.link else { return };
+        if let Some(lost) = up.broken.take_if(|_| !up.may_have_more) {
+            return self.drop_link(lost, now);
+        }
         if up.close_by.is_some_and(|at| at <= now) {
             let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
             self.drop_link(lost, now);
+        }
+    }
+
+    /// Whether the socket is read. Asked right before each wait: what has just been written may be all that
+    /// held it up, and stdout would not wake the loop for that any more.
+    fn decide_reading(&mut self, now: Instant) {
+        let wanted = self.machine.output().len() < OUTPUT_MARK;
+        if wanted != self.reading && matches!(self.link, Link::Up(_)) {
+            self.reading = wanted;
+            self.machine.handle_reading(wanted, now);
         }
     }
 
@@ -225,7 +244,7 @@ impl Loop<'_> {
         let Link::Up(up) = &mut self.link else { return None };
         up.connection.allow(BYTES_A_TURN);
         for _ in 0..FRAMES_A_TURN {
-            if !up.is_readable() {
+            if !up.is_short() {
                 break;
             }
             match up.connection.read() {
@@ -262,10 +281,11 @@ impl Loop<'_> {
 
     /// Takes what the machine wants sent while the queue is short, and flushes.
     fn transmit(&mut self, now: Instant) {
-        if let Err(lost) = self.try_transmit(now) {
-            // What the peer said before it went is still to be read: a Close, a refusal.
-            let lost = self.read(now).unwrap_or(lost);
-            self.drop_link(lost, now);
+        let Err(lost) = self.try_transmit(now) else { return };
+        if let Link::Up(up) = &mut self.link {
+            // What the peer said before it went is still to be read: messages, a Close, a refusal.
+            up.broken = Some(lost);
+            up.may_have_more = true;
         }
     }
 
@@ -274,9 +294,12 @@ impl Loop<'_> {
         if self.machine.is_closing() {
             up.close_by.get_or_insert(now + self.endpoint.close_timeout);
         }
+        if up.broken.is_some() {
+            return Ok(());
+        }
         loop {
             let mut asked = false;
-            while up.connection.queued() < QUEUE_MARK {
+            while up.is_short() {
                 let Some(what) = self.machine.poll_transmit(now) else { break };
                 asked = true;
                 up.told_sent = false;
@@ -330,13 +353,16 @@ impl Loop<'_> {
             Link::Down => {}
             Link::Connecting(connector) => connector.interests(&mut fds),
             Link::Up(up) => {
-                let read = self.reading && up.is_readable();
-                fds.push(PollFd::new(&up.connection, up.connection.interest(read)));
+                let events = up.connection.interest(self.reading && up.is_short());
+                // A descriptor of which nothing is wanted would still tell of POLLHUP, at once and for ever.
+                if !events.is_empty() && up.broken.is_none() {
+                    fds.push(PollFd::new(&up.connection, events));
+                }
             }
         }
         sys::poll(&mut fds, timeout).map_err(Error::Poll)?;
         let gone = !self.output_gone && Output::is_gone(fds[1].revents());
-        drop(fds);
+        self.signalled = !fds[0].revents().is_empty();
         if gone {
             self.lose_output(io::ErrorKind::BrokenPipe.into(), Instant::now());
         }
@@ -348,7 +374,7 @@ impl Loop<'_> {
             Link::Down if self.machine.poll_next() == Next::Connect => Some(now),
             Link::Down => None,
             Link::Connecting(connector) => Some(connector.wake_at()),
-            Link::Up(up) if up.may_have_more && self.reading && up.is_readable() => Some(now),
+            Link::Up(up) if up.may_have_more && self.reading && up.is_short() => Some(now),
             Link::Up(up) => up.close_by,
         };
         [link, self.machine.poll_deadline()].into_iter().flatten().min()

@@ -8,15 +8,20 @@ use std::{
 
 use log::{debug, info};
 
-use super::{Failure, Kind, Machine, Next, OutBuffer, close_normally, describe_close, is_normal_close};
+use super::{
+    Failure, Kind, Machine, Next, OutBuffer, Reading, close_normally, describe_close, is_normal_close,
+};
 use crate::{
     config::{self, Endpoint},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::{Latency, Millis},
         link::{self, Established, Lost, Received, Transmit},
     },
 };
+
+/// With this many replies missing no more is sent, however short the interval: memory is bounded.
+const MAX_OUTSTANDING: usize = 1 << 16;
 
 /// Where it stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,8 +56,7 @@ pub struct Echo {
     out: OutBuffer,
     queue: VecDeque<Transmit>,
     failure: Option<Failure>,
-    /// Since when the socket is read again; none while it is not.
-    reading_since: Option<Instant>,
+    reading: Reading,
 }
 
 impl Echo {
@@ -74,7 +78,7 @@ impl Echo {
             out: OutBuffer::default(),
             queue: VecDeque::new(),
             failure: None,
-            reading_since: None,
+            reading: Reading::default(),
         }
     }
 
@@ -96,11 +100,11 @@ impl Echo {
     fn handle_reply(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
         if self.skipped < self.options.skip {
             self.skipped += 1;
-            debug!("skipped: {}", escape(payload));
+            debug!("skipped: {}", excerpt(payload));
             return;
         }
         let Some(sent_at) = self.outstanding.pop_front() else {
-            debug!("a message that answers nothing: {}", escape(payload));
+            debug!("a message that answers nothing: {}", excerpt(payload));
             return;
         };
         let rtt = now.saturating_duration_since(sent_at);
@@ -154,7 +158,7 @@ impl Echo {
 
     /// Ends it: Close, and the verdict. `why` is what cut it short.
     fn finish(&mut self, why: Option<Failure>) {
-        if matches!(self.state, State::Closing | State::Ended) {
+        if self.is_over() {
             return;
         }
         let running = self.state == State::Running;
@@ -167,6 +171,18 @@ impl Echo {
         if self.options.count.is_some() && running {
             self.print_summary();
         }
+    }
+
+    /// Ends it early at the user's wish: no verdict, but one that stands is not taken back.
+    fn stop(&mut self) {
+        if !self.is_over() {
+            self.finish(None);
+            self.failure = None;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing | State::Ended)
     }
 
     fn verdict(&self) -> Option<Failure> {
@@ -217,10 +233,14 @@ impl Echo {
         self.queue.clear();
     }
 
+    /// When the next one is due: not before the socket has taken the last one.
+    fn send_at(&self) -> Option<Instant> {
+        let room = self.queue.is_empty() && self.outstanding.len() < MAX_OUTSTANDING;
+        self.next_send.filter(|_| room)
+    }
+
     fn reply_deadline(&self) -> Option<Instant> {
-        // What lay unread behind a stalled stdout says nothing about the server.
-        let since = (*self.outstanding.front()?).max(self.reading_since?);
-        since.checked_add(self.options.timeout)
+        self.reading.answer_by(*self.outstanding.front()?, self.options.timeout)
     }
 }
 
@@ -228,7 +248,6 @@ impl Machine for Echo {
     fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
         info!("CONNECTED {} ({})", self.url, established.peer);
         self.state = State::Running;
-        self.reading_since = Some(now);
         self.send(now);
     }
 
@@ -265,13 +284,12 @@ impl Machine for Echo {
     }
 
     fn handle_output_closed(&mut self, _now: Instant) {
-        self.finish(None);
-        self.failure = None;
+        self.stop();
         self.out.discard();
     }
 
     fn handle_reading(&mut self, reading: bool, now: Instant) {
-        self.reading_since = reading.then_some(now);
+        self.reading.handle(reading, now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -282,14 +300,13 @@ impl Machine for Echo {
             let seconds = self.options.timeout.as_secs_f64();
             let text = format!("{}: no reply within {seconds} s", self.url);
             self.finish(Some(Failure::new(Kind::TimedOut, text)));
-        } else if self.next_send.is_some_and(|at| at <= now) {
+        } else if self.send_at().is_some_and(|at| at <= now) {
             self.send(now);
         }
     }
 
     fn handle_stop(&mut self, _now: Instant) {
-        self.finish(None);
-        self.failure = None;
+        self.stop();
     }
 
     fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
@@ -304,7 +321,7 @@ impl Machine for Echo {
         if self.state != State::Running {
             return None;
         }
-        [self.next_send, self.reply_deadline()].into_iter().flatten().min()
+        [self.send_at(), self.reply_deadline()].into_iter().flatten().min()
     }
 
     fn is_closing(&self) -> bool {

@@ -4,7 +4,7 @@ mod echo;
 mod mqtt;
 mod roundtrip;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     config::Mode,
@@ -158,6 +158,29 @@ fn is_normal_close(close: Option<(u16, &str)>) -> bool {
     matches!(close, None | Some((1000 | 1001 | 1005, _)))
 }
 
+/// Whether the socket is read. What lies unread behind a stalled stdout says nothing about the peer: limits on
+/// its answers rest meanwhile, and begin anew when reading resumes.
+#[derive(Default)]
+struct Reading {
+    suspended: bool,
+    resumed: Option<Instant>,
+}
+
+impl Reading {
+    fn handle(&mut self, reading: bool, now: Instant) {
+        self.suspended = !reading;
+        self.resumed = reading.then_some(now);
+    }
+
+    /// When the answer to what was sent at `since` is overdue.
+    fn answer_by(&self, since: Instant, limit: Duration) -> Option<Instant> {
+        if self.suspended {
+            return None;
+        }
+        self.resumed.map_or(since, |at| at.max(since)).checked_add(limit)
+    }
+}
+
 /// Bytes that wait for stdout.
 #[derive(Default)]
 struct OutBuffer {
@@ -171,6 +194,11 @@ impl OutBuffer {
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        // A reader that never catches up leaves it never empty. Moving it down is paid for by what has left.
+        if self.start > self.data.len() / 2 {
+            self.data.drain(..self.start);
+            self.start = 0;
+        }
         self.data.extend_from_slice(bytes);
     }
 
@@ -191,3 +219,6 @@ impl OutBuffer {
 fn close_normally() -> Transmit {
     Transmit::Close { code: Some(1000), reason: String::new() }
 }
+
+#[cfg(test)]
+mod tests;

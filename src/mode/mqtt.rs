@@ -8,7 +8,7 @@ use super::{Failure, Kind, close_normally, describe_close};
 use crate::{
     config::{Endpoint, Mqtt},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::Millis,
         link::{self, Lost, Transmit},
         mqtt::{
@@ -104,7 +104,7 @@ impl Client {
         self.may_fall_back = false;
         let took = now.saturating_duration_since(self.started.unwrap_or(now));
         let version = version_name(self.session.version());
-        let id = escape(self.session.client_id().as_bytes());
+        let id = excerpt(self.session.client_id().as_bytes());
         let present = if session_present { ", session present" } else { "" };
         info!("CONNECTED {} MQTT {version} as {id}{present} in {} ms", self.url, Millis(took));
     }
@@ -144,22 +144,25 @@ impl Client {
         let early = !self.session.is_connected();
         self.session.handle_lost(now);
         self.ending.clear();
-        let closed = self.closed.take();
-        let quietly = matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_));
-        if early && self.may_fall_back && self.may_retry && quietly {
-            let how = closed.map_or(String::new(), |how| format!(" {how}"));
+        if early && self.may_fall_back && self.may_retry && is_quiet(lost) {
+            let how = self.closed.take().map_or(String::new(), |how| format!(" {how}"));
             warn!("{} closed the connection{how} before CONNACK: trying once more in MQTT 3.1.1", self.url);
             self.fall_back();
             return None;
         }
-        Some(match closed {
+        Some(self.lost(lost, doing))
+    }
+
+    /// The connection ended while `doing` was under way.
+    pub fn lost(&self, lost: &Lost, doing: &str) -> Failure {
+        match &self.closed {
             // For MQTT a Close of any code before our DISCONNECT is a connection lost.
-            Some(how) if quietly => Failure::new(
+            Some(how) if is_quiet(lost) => Failure::new(
                 Kind::Lost,
                 format!("{}: {doing}: the server closed the connection {how}", self.url),
             ),
             _ => Failure::lost(lost, &self.url, doing),
-        })
+        }
     }
 
     fn fall_back(&mut self) {
@@ -252,6 +255,11 @@ impl Client {
     }
 }
 
+/// The end of a connection with no fault to name.
+fn is_quiet(lost: &Lost) -> bool {
+    matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_))
+}
+
 /// `MQTT 5.0` as people write it.
 pub fn version_name(version: Version) -> &'static str {
     match version {
@@ -262,9 +270,9 @@ pub fn version_name(version: Version) -> &'static str {
 
 /// `: text (see server)`, escaped.
 fn details(text: Option<&str>, reference: Option<&str>) -> String {
-    let mut all = text.map_or(String::new(), |t| format!(": {}", escape(t.as_bytes())));
+    let mut all = text.map_or(String::new(), |t| format!(": {}", excerpt(t.as_bytes())));
     if let Some(reference) = reference {
-        all.push_str(&format!(" (server reference: {})", escape(reference.as_bytes())));
+        all.push_str(&format!(" (server reference: {})", excerpt(reference.as_bytes())));
     }
     all
 }

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use log::{Level, debug, info, log};
 
 use super::{
-    Failure, Kind, Machine, Next, OutBuffer,
+    Failure, Kind, Machine, Next, OutBuffer, Reading,
     mqtt::{Client, Keep},
 };
 use crate::{
     config::{self, Endpoint, Mqtt},
     proto::{
-        format::escape,
+        format::{escape, excerpt},
         latency::{Latency, Millis},
         link::{Established, Lost, Received, Transmit},
         mqtt::{
@@ -75,6 +75,7 @@ pub struct RoundTrip {
     latency: Latency,
     out: OutBuffer,
     failure: Option<Failure>,
+    reading: Reading,
     /// DISCONNECT and Close have reached the kernel.
     left: bool,
 }
@@ -95,6 +96,7 @@ impl RoundTrip {
             latency: Latency::default(),
             out: OutBuffer::default(),
             failure: None,
+            reading: Reading::default(),
             left: false,
         }
     }
@@ -136,7 +138,7 @@ impl RoundTrip {
                             let took = now.saturating_duration_since(round.sent_at);
                             round.received.get_or_insert((took, publish.qos));
                         }
-                        None => debug!("another message on {}", escape(publish.topic.as_bytes())),
+                        None => debug!("another message on {}", excerpt(publish.topic.as_bytes())),
                     }
                     if let Some(token) = token {
                         self.client.session.acknowledge(token, now);
@@ -299,6 +301,7 @@ impl RoundTrip {
         if self.is_over() {
             return;
         }
+        self.next_round = None;
         let up = self.step != Step::Connecting;
         self.step = if up { Step::Closing } else { Step::Ended };
         if up {
@@ -327,7 +330,7 @@ impl RoundTrip {
             Step::Settling(since) => since,
             _ => return None,
         };
-        since.checked_add(self.options.timeout)
+        self.reading.answer_by(since, self.options.timeout)
     }
 }
 
@@ -386,7 +389,7 @@ impl Machine for RoundTrip {
             debug!("the connection ended: {lost:?}");
             self.step = Step::Ended;
             if !self.left && self.failure.is_none() {
-                self.failure = Some(Failure::lost(&lost, self.client.url(), "sending DISCONNECT"));
+                self.failure = Some(self.client.lost(&lost, "sending DISCONNECT"));
             }
             return;
         }
@@ -415,11 +418,16 @@ impl Machine for RoundTrip {
     }
 
     fn handle_output_closed(&mut self, now: Instant) {
+        if self.options.count.is_none() {
+            // Nothing goes there: whether the broker is well does not depend on a reader.
+            return;
+        }
         self.finish(now);
         self.out.discard();
     }
 
     fn handle_reading(&mut self, reading: bool, now: Instant) {
+        self.reading.handle(reading, now);
         self.client.session.handle_reading(reading, now);
     }
 

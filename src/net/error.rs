@@ -2,10 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::proto::format::escape;
-
-/// The most characters of a peer's text that a message shows.
-const SHOWN: usize = 200;
+use crate::proto::format::{escape, excerpt};
 
 /// A step on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,10 +243,10 @@ fn find(haystack: &[u8], needle: &[u8]) -> bool {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Request(why) => write!(f, "cannot make the request: {}", shown(why.as_bytes())),
+            Error::Request(why) => write!(f, "cannot make the request: {}", excerpt(why.as_bytes())),
             Error::NoTls => f.write_str("wss:// and mqtts:// need TLS, which this build does not have"),
             Error::Resolve { host, why } => {
-                write!(f, "could not resolve host {}: {}", shown(host.as_bytes()), shown(why.as_bytes()))
+                write!(f, "could not resolve host {}: {}", excerpt(host.as_bytes()), excerpt(why.as_bytes()))
             }
             Error::Connect { peer, attempts } => {
                 write!(f, "could not connect to {peer}: ")?;
@@ -263,7 +260,7 @@ impl fmt::Display for Error {
                 write!(f, "timed out after {} s in phase {phase}: {peer}", limit.as_secs_f64())
             }
             Error::Tls { peer, why, not_tls } => {
-                write!(f, "TLS handshake with {peer} failed: {}", shown(why.as_bytes()))?;
+                write!(f, "TLS handshake with {peer} failed: {}", excerpt(why.as_bytes()))?;
                 if *not_tls { f.write_str(" (the answer is not TLS)") } else { Ok(()) }
             }
             Error::Untrusted { peer, why } => {
@@ -271,12 +268,12 @@ impl fmt::Display for Error {
             }
             Error::CaFile { path, why } => {
                 let path = path.to_string_lossy();
-                write!(f, "cannot use the CA file {}: {}", shown(path.as_bytes()), shown(why.as_bytes()))
+                write!(f, "cannot use the CA file {}: {}", excerpt(path.as_bytes()), excerpt(why.as_bytes()))
             }
             Error::Violation { peer, why, .. } => write!(f, "upgrade with {peer} failed: {why}"),
             Error::Refused { peer, refusal } => write!(f, "upgrade refused by {peer}: {refusal}"),
             Error::Lost { peer, why } => {
-                write!(f, "connection to {peer} lost during the upgrade: {}", shown(why.as_bytes()))
+                write!(f, "connection to {peer} lost during the upgrade: {}", excerpt(why.as_bytes()))
             }
         }
     }
@@ -291,8 +288,8 @@ impl fmt::Display for Distrust {
             Distrust::SelfSigned => f.write_str("it is self-signed, or its root is unknown here"),
             Distrust::Expired => f.write_str("it has expired"),
             Distrust::NotYetValid => f.write_str("it is not yet valid"),
-            Distrust::WrongName(name) => write!(f, "it is not for {}", shown(name.as_bytes())),
-            Distrust::Other(text) => f.write_str(&shown(text.as_bytes())),
+            Distrust::WrongName(name) => write!(f, "it is not for {}", excerpt(name.as_bytes())),
+            Distrust::Other(text) => f.write_str(&excerpt(text.as_bytes())),
         }
     }
 }
@@ -301,14 +298,14 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
         if !self.reason.is_empty() {
-            write!(f, " {}", shown(self.reason.as_bytes()))?;
+            write!(f, " {}", excerpt(self.reason.as_bytes()))?;
         }
         if let Some(location) = &self.location {
-            write!(f, ", Location: {}", shown(location.as_bytes()))?;
+            write!(f, ", Location: {}", excerpt(location.as_bytes()))?;
         }
         let mut lines = self.body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         match lines.find(|line| !line.is_empty()) {
-            Some(line) => write!(f, ": {}", shown(line)),
+            Some(line) => write!(f, ": {}", excerpt(line)),
             None => Ok(()),
         }
     }
@@ -323,16 +320,6 @@ impl fmt::Display for Bracketed {
             SocketAddr::V4(address) => write!(f, "{}", address.ip()),
             SocketAddr::V6(address) => write!(f, "[{}]", address.ip()),
         }
-    }
-}
-
-/// Foreign text, escaped and cut.
-pub(super) fn shown(bytes: &[u8]) -> String {
-    // Escaping at most multiplies the length: cutting first bounds the work.
-    let text = escape(&bytes[..bytes.len().min(4 * SHOWN)]);
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }
 
@@ -370,7 +357,6 @@ mod tests {
             "could not connect to example.org port 80: [::1]: Connection refused; \
              127.0.0.1: Connection timed out"
         );
-        assert!(shown(&[b'x'; 5000]).chars().count() == SHOWN + 1);
     }
 
     #[test]

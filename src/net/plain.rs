@@ -16,20 +16,30 @@ use crate::proto::link::{Kind, Lost, Received, Transmit};
 pub(super) struct Plain {
     pub(super) out: Out,
     buffer: Vec<u8>,
+    /// Bytes that reads may still take from the socket.
+    pub(super) allowance: usize,
     /// Close was sent: the sending side ends when the queue is empty.
     closing: bool,
 }
 
 impl Plain {
     pub(super) fn new(stream: Stream) -> Plain {
-        Plain { out: Out::new(stream), buffer: vec![0; READ_BUFFER], closing: false }
+        let buffer = vec![0; READ_BUFFER];
+        Plain { out: Out::new(stream), buffer, allowance: usize::MAX, closing: false }
     }
 
     pub(super) fn read(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
-        let lost = match self.out.stream.read(&mut self.buffer) {
+        if self.allowance == 0 {
+            return Read::Blocked;
+        }
+        let most = self.buffer.len().min(self.allowance);
+        let lost = match self.out.stream.read(&mut self.buffer[..most]) {
             Ok(0) if self.closing => Lost::Closed,
             Ok(0) => Lost::Eof,
-            Ok(n) => return Read::Got(Received::Message(Kind::Binary, &self.buffer[..n])),
+            Ok(n) => {
+                self.allowance -= n;
+                return Read::Got(Received::Message(Kind::Binary, &self.buffer[..n]));
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::Blocked,
             // Some brokers reset the connection in answer to DISCONNECT.
             Err(error)

@@ -151,10 +151,10 @@ impl Connection {
 
     /// Lets reads take `bytes` more from the socket, after which they say `Blocked`; without this they are not
     /// limited. One read goes on as long as fragments of a message arrive, and a server has other clients.
-    /// WebSocket only.
     pub fn allow(&mut self, bytes: usize) {
-        if let Layer::WebSocket(framed) = &mut self.layer {
-            framed.ws.get_mut().allowance = bytes;
+        match &mut self.layer {
+            Layer::WebSocket(framed) => framed.ws.get_mut().allowance = bytes,
+            Layer::Plain(plain) => plain.allowance = bytes,
         }
     }
 
@@ -162,7 +162,7 @@ impl Connection {
     pub fn is_held(&self) -> bool {
         match &self.layer {
             Layer::WebSocket(framed) => framed.ws.get_ref().allowance == 0,
-            Layer::Plain(_) => false,
+            Layer::Plain(plain) => plain.allowance == 0,
         }
     }
 

@@ -11,11 +11,13 @@ use std::{io, time::Duration};
 
 use rustix::{event, io::Errno};
 
-/// Waits until one of `fds` is ready or `timeout` has passed; none waits for ever. A signal ends the wait
-/// early with no descriptor ready: callers look at everything after each call anyway.
+/// The longest wait at once: where there is no ppoll(2), as on macOS, 25 days of milliseconds do not fit.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// Waits until one of `fds` is ready or `timeout` has passed; none waits for ever. A signal, or a very long
+/// timeout, ends the wait early with no descriptor ready: callers look at everything after each call anyway.
 pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
-    // A Duration beyond what the kernel counts is as good as for ever.
-    let limit = timeout.and_then(|t| event::Timespec::try_from(t).ok());
+    let limit = timeout.and_then(|t| event::Timespec::try_from(t.min(LONGEST)).ok());
     match event::poll(fds, limit.as_ref()) {
         Ok(_) => Ok(()),
         Err(Errno::INTR) => {

@@ -18,8 +18,8 @@ use rustix::{
 
 use super::{PollFd, PollFlags, poll};
 
-/// What a pipe surely takes after POLLOUT: at least one free page (measured on Linux; PIPE_BUF there).
-const PIPE_CHUNK: usize = 4096;
+/// What a pipe surely takes after POLLOUT: a free page on Linux (measured), PIPE_BUF bytes on the BSDs and macOS.
+const PIPE_CHUNK: usize = rustix::pipe::PIPE_BUF;
 
 /// How a descriptor is written without blocking.
 enum Kind {
@@ -93,8 +93,8 @@ impl Output {
                 Kind::Pipe => write(self.stream.as_fd(), &data[..data.len().min(PIPE_CHUNK)]),
                 Kind::Terminal(file) => file.write(data),
                 Kind::Socket => {
-                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                    rustix::net::send(self.stream.as_fd(), data, flags).map_err(io::Error::from)
+                    // No MSG_NOSIGNAL: macOS has none, and SIGPIPE is ignored from the start of every Rust program.
+                    rustix::net::send(self.stream.as_fd(), data, SendFlags::DONTWAIT).map_err(io::Error::from)
                 }
                 Kind::Plain => write(self.stream.as_fd(), data),
             };

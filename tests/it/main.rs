@@ -14,6 +14,7 @@ mod mqtt_wire;
 mod peers;
 mod serve;
 mod signals;
+mod stall;
 #[cfg(feature = "tls")]
 mod tls;
 mod usage;

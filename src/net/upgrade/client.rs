@@ -14,11 +14,11 @@ use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
 use crate::{
     config::Endpoint,
     net::{
-        error::{Error, Peer, Refusal, shown},
+        error::{Error, Peer, Refusal},
         stream::{Stream, error_text},
         ws::Connection,
     },
-    proto::link::Established,
+    proto::{format::excerpt, link::Established},
     sys::{PollFd, PollFlags},
 };
 
@@ -206,7 +206,7 @@ impl Upgrade {
             }
             Err(_) => {
                 let start = &self.received[..self.received.len().min(48)];
-                return Err(self.violation(format!("the answer is not HTTP: \"{}\"", shown(start))));
+                return Err(self.violation(format!("the answer is not HTTP: \"{}\"", excerpt(start))));
             }
         };
         let head = match response.code.unwrap_or_default() {
@@ -342,7 +342,7 @@ fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, St
 }
 
 fn escaped(text: &str) -> String {
-    shown(text.as_bytes())
+    excerpt(text.as_bytes())
 }
 
 /// What a refusal says, but for its body.

@@ -195,6 +195,16 @@ impl Running {
         run
     }
 
+    /// The processor's time that it took so far, itself and the kernel for it.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux, and it runs");
+        // proc(5): fields 14 and 15, after a name in parentheses that may hold anything.
+        let fields = stat.rsplit(") ").next().expect("a name in parentheses").split(' ');
+        let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
+        // USER_HZ is 100 on all that Rust runs on.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The largest resident set so far, where the system tells.
     fn look_at_memory(&mut self) {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();

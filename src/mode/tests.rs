@@ -1,0 +1,211 @@
+//! The machines in virtual time: what the loop tells them, and what they ask of it.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::config::{self, Endpoint, Tls, url};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
+    Endpoint {
+        url: url::parse(text, purpose).expect("a good URL").0,
+        headers: Vec::new(),
+        subprotocols: Vec::new(),
+        connect_timeout: 30 * SECOND,
+        close_timeout: 5 * SECOND,
+        max_message: 1 << 20,
+        tls: Tls::default(),
+    }
+}
+
+fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
+    let options = config::Echo {
+        message: Bytes::from_static(b"hello"),
+        binary: false,
+        count,
+        interval,
+        skip: 0,
+        timeout: 10 * SECOND,
+        raw: false,
+    };
+    let mode = Mode::Echo(endpoint("ws://h/", url::Purpose::WebSocket), options);
+    machine(&mode, 1, false).expect("echo connects")
+}
+
+fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
+    let options = config::RoundTrip {
+        mqtt: config::Mqtt {
+            version: Some(config::Version::V5),
+            client_id: None,
+            keep_session: false,
+            session_expiry: None,
+            keep_alive: 0,
+            username: None,
+            password: None,
+            will: None,
+            ack_timeout: 30 * SECOND,
+        },
+        topic: "t".to_owned(),
+        message: Bytes::from_static(b"hello"),
+        qos: config::QoS::AtMostOnce,
+        retain: false,
+        count,
+        interval,
+        timeout: 10 * SECOND,
+    };
+    let mode = Mode::RoundTrip(endpoint("mqtt://h", url::Purpose::Mqtt), options);
+    machine(&mode, 1, false).expect("mqtt connects")
+}
+
+fn connected(machine: &mut dyn Machine, now: Instant) {
+    machine.handle_connected(&Established::default(), now + 30 * SECOND, now);
+    machine.handle_timeout(now);
+}
+
+/// Hands all to the kernel: how many messages it was.
+fn sent(machine: &mut dyn Machine, now: Instant) -> usize {
+    let count = std::iter::from_fn(|| machine.poll_transmit(now)).count();
+    machine.handle_sent(now);
+    count
+}
+
+fn text(machine: &mut dyn Machine, text: &str, now: Instant) {
+    machine.handle_received(Received::Message(crate::proto::link::Kind::Text, text.as_bytes()), now);
+}
+
+/// CONNACK, SUBACK, and what was published comes back.
+fn one_round(machine: &mut dyn Machine, now: Instant) {
+    let binary = crate::proto::link::Kind::Binary;
+    let packets: [&[u8]; 3] = [b"\x20\x03\0\0\0", b"\x90\x04\0\x01\0\0", b"\x30\x09\0\x01t\0hello"];
+    connected(machine, now);
+    sent(machine, now);
+    for packet in packets {
+        machine.handle_received(Received::Message(binary, packet), now);
+        sent(machine, now);
+    }
+}
+
+#[test]
+fn output_takes_no_more_room_than_what_is_pending() {
+    let mut out = OutBuffer::default();
+    out.push(&[b'x'; 1000]);
+    for _ in 0..10_000 {
+        out.push(&[b'x'; 100]);
+        out.written(100);
+        assert_eq!(out.pending().len(), 1000);
+    }
+    assert!(out.data.capacity() < 10_000, "{}", out.data.capacity());
+}
+
+#[test]
+fn echoes_wait_for_the_socket_and_for_replies() {
+    let now = Instant::now();
+    let mut machine = echo(Some(u64::MAX), Duration::from_nanos(1));
+    connected(&mut *machine, now);
+    for n in 0..1000 {
+        machine.handle_timeout(now + SECOND + Duration::from_nanos(n));
+    }
+    // The first one was never taken: no more are made, and no timer that is past keeps the loop awake.
+    assert!(machine.poll_deadline().is_some_and(|at| at > now + 2 * SECOND));
+    assert_eq!(sent(&mut *machine, now + SECOND), 1);
+    let mut all = 1;
+    for n in 0..200_000 {
+        machine.handle_timeout(now + SECOND + Duration::from_nanos(n));
+        all += sent(&mut *machine, now + SECOND);
+    }
+    assert!(all < 100_000, "{all} without a reply");
+    assert!(machine.poll_deadline().is_some_and(|at| at > now + 2 * SECOND));
+    text(&mut *machine, "hello", now + 2 * SECOND);
+    assert!(machine.poll_deadline().is_some_and(|at| at <= now + 2 * SECOND), "there is room for one more");
+}
+
+#[test]
+fn a_verdict_outlives_the_reader_of_stdout() {
+    let now = Instant::now();
+    let mut machine = echo(None, Duration::ZERO);
+    connected(&mut *machine, now);
+    text(&mut *machine, "something else", now);
+    machine.handle_output_closed(now);
+    assert_eq!(machine.take_outcome().map_err(|failure| failure.kind), Err(Kind::TestFailed));
+
+    // Before there is one, it is a quiet end.
+    let mut machine = echo(Some(3), SECOND);
+    connected(&mut *machine, now);
+    machine.handle_output_closed(now);
+    assert!(machine.is_closing());
+    assert_eq!(machine.take_outcome(), Ok(()));
+
+    // A signal neither makes one nor takes it back.
+    let mut machine = echo(None, Duration::ZERO);
+    connected(&mut *machine, now);
+    machine.handle_timeout(now + 11 * SECOND);
+    machine.handle_stop(now + 11 * SECOND);
+    assert_eq!(machine.take_outcome().map_err(|failure| failure.kind), Err(Kind::TimedOut));
+}
+
+#[test]
+fn a_health_check_that_prints_nothing_needs_no_reader() {
+    let now = Instant::now();
+    let mut machine = round_trip(None, SECOND);
+    machine.handle_output_closed(now);
+    assert_eq!(machine.poll_next(), Next::Connect);
+    connected(&mut *machine, now);
+    machine.handle_output_closed(now);
+    assert!(!machine.is_closing());
+
+    let mut machine = round_trip(Some(3), SECOND);
+    connected(&mut *machine, now);
+    machine.handle_output_closed(now);
+    assert!(machine.is_closing());
+    assert_eq!(machine.take_outcome(), Ok(()));
+}
+
+#[test]
+fn nothing_is_due_once_it_is_over() {
+    let now = Instant::now();
+    let mut machine = round_trip(Some(3), 2 * SECOND);
+    one_round(&mut *machine, now);
+    assert_eq!(machine.poll_deadline(), Some(now + 2 * SECOND), "the next round");
+    machine.handle_stop(now + SECOND);
+    sent(&mut *machine, now + SECOND);
+    assert_eq!(machine.poll_deadline(), None);
+    machine.handle_lost(Lost::Closed, now + SECOND);
+    assert_eq!(machine.poll_deadline(), None);
+}
+
+#[test]
+fn limits_rest_while_nothing_is_read() {
+    let now = Instant::now();
+    let mut echo = echo(Some(3), Duration::ZERO);
+    connected(&mut *echo, now);
+    let mut round_trip = round_trip(Some(3), Duration::ZERO);
+    one_round(&mut *round_trip, now);
+    for mut machine in [echo, round_trip] {
+        machine.handle_timeout(now);
+        sent(&mut *machine, now);
+        machine.handle_reading(false, now + SECOND);
+        assert_eq!(machine.poll_deadline(), None);
+        machine.handle_timeout(now + 60 * SECOND);
+        assert!(!machine.is_closing());
+        machine.handle_reading(true, now + 60 * SECOND);
+        assert_eq!(machine.poll_deadline(), Some(now + 70 * SECOND));
+        machine.handle_timeout(now + 70 * SECOND);
+        assert_eq!(machine.take_outcome().map_err(|failure| failure.kind), Err(Kind::TimedOut));
+    }
+}
+
+#[test]
+fn a_close_that_came_before_our_disconnect_is_told() {
+    let now = Instant::now();
+    let mut machine = round_trip(Some(3), SECOND);
+    one_round(&mut *machine, now);
+    machine.handle_stop(now);
+    machine.handle_received(Received::Close(Some((1008, "enough"))), now);
+    machine.handle_lost(Lost::Closed, now);
+    let failure = machine.take_outcome().expect_err("DISCONNECT did not leave");
+    assert_eq!(failure.kind, Kind::Lost);
+    assert!(
+        failure.text.ends_with("sending DISCONNECT: the server closed the connection (code 1008: enough)")
+    );
+}
