@@ -128,6 +128,9 @@ fn help_and_version_are_data() {
         &["echo", "--help"],
         &["help", "mqtt"],
         &["help", "serve"],
+        &["help", "help"],
+        &["help", "--help"],
+        &["help", "-h"],
     ] {
         let run = wspipe(args).run();
         run.status(0).says_nothing();
