@@ -59,6 +59,8 @@ fn numbers_must_be_numbers() {
 fn a_url_where_a_number_is_due() {
     let run = refused(&["mqtt", "-k", "wss://localhost/"], &["-k", "wss://localhost/"]);
     run.one_line(&["--insecure"]);
+    // curl's -k behind the URL.
+    refused(&["mqtt", "wss://localhost/", "-k"], &["-k", "needs a value", "--insecure"]);
 }
 
 #[test]
