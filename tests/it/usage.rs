@@ -149,6 +149,27 @@ fn help_and_version_are_data() {
 }
 
 #[test]
+fn the_help_names_the_statuses_of_the_readme() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, table) = readme.split_once("## Exit status").unwrap();
+    let documented: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"))
+        .map(|(status, _)| status)
+        .filter(|status| status.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    for command in ["echo", "mqtt", "serve"] {
+        let help = wspipe(["help", command]).run();
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let (_, list) = help.split_once("Exit status:\n").unwrap();
+        for line in list.lines() {
+            let (status, _) = line.trim().split_once("  ").unwrap();
+            assert!(documented.contains(&status), "status {status} of 'wspipe help {command}'");
+        }
+    }
+}
+
+#[test]
 #[cfg(not(feature = "tls"))]
 fn tls_that_is_not_built_in_is_said() {
     for url in ["wss://localhost/", "mqtts://localhost"] {
