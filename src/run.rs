@@ -233,7 +233,7 @@ impl Loop<'_> {
     /// Whether the socket is read. Asked right before each wait: what has just been written may be all that
     /// held it up, and stdout would not wake the loop for that any more.
     fn decide_reading(&mut self, now: Instant) {
-        let wanted = self.machine.output().len() < OUTPUT_MARK;
+        let wanted = has_room(self.machine, self.stopped_by.is_some());
         if wanted != self.reading && matches!(self.link, Link::Up(_)) {
             self.reading = wanted;
             self.machine.handle_reading(wanted, now);
@@ -241,6 +241,7 @@ impl Loop<'_> {
     }
 
     fn read(&mut self, now: Instant) -> Option<Lost> {
+        let stopped = self.stopped_by.is_some();
         let Link::Up(up) = &mut self.link else { return None };
         up.connection.allow(BYTES_A_TURN);
         for _ in 0..FRAMES_A_TURN {
@@ -264,7 +265,7 @@ impl Loop<'_> {
                 }
                 Read::Lost(lost) => return Some(lost),
             }
-            if self.machine.output().len() >= OUTPUT_MARK {
+            if !has_room(self.machine, stopped) {
                 break;
             }
         }
@@ -379,4 +380,10 @@ impl Loop<'_> {
         };
         [link, self.machine.poll_deadline()].into_iter().flatten().min()
     }
+}
+
+/// Whether what the socket brings has a place. After a signal it needs none: only the peer's Close is waited
+/// for, and that may lie behind what a stalled stdout left unread.
+fn has_room(machine: &dyn Machine, stopped: bool) -> bool {
+    stopped || machine.output().len() < OUTPUT_MARK
 }

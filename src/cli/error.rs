@@ -40,11 +40,15 @@ const SHOWN: usize = 80;
 /// An argument in quotes, for a message: control characters escaped, a URL's login left out.
 pub fn shown(argument: &str) -> String {
     let mut text = argument.to_owned();
-    if let Some(start) = text.find("://").map(|at| at + 3) {
-        // To the last '@', wherever it is: a password may hold an unencoded '/'.
-        if let Some(end) = text.rfind('@').filter(|end| *end >= start) {
-            text.replace_range(start..end, "...");
-        }
+    // To the last '@', wherever it is: a password may hold an unencoded '/'.
+    if let Some(end) = text.rfind('@') {
+        let start = match text.find("://") {
+            Some(at) => (at + 3).min(end),
+            // USER:PASSWORD@HOST with the scheme forgotten.
+            None if text[..end].contains(':') => 0,
+            None => end,
+        };
+        text.replace_range(start..end, if start < end { "..." } else { "" });
     }
     let mut quoted = String::from("'");
     for (index, c) in text.chars().enumerate() {
@@ -60,4 +64,43 @@ pub fn shown(argument: &str) -> String {
     }
     quoted.push('\'');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+    use crate::cli::tests::refused;
+
+    #[test]
+    fn shown_without_a_login() {
+        for (argument, expected) in [
+            ("ws://u:secret@h/", "'ws://...@h/'"),
+            ("ws://u:sec/ret@h@h/", "'ws://...@h/'"),
+            ("u:secret@h", "'...@h'"),
+            ("a@b", "'a@b'"),
+            ("@", "'@'"),
+            ("a@ws://b", "'a@ws://b'"),
+        ] {
+            assert_eq!(shown(argument), expected);
+        }
+    }
+
+    #[test]
+    fn no_message_shows_a_login() {
+        for line in [
+            &["mqtt", "user:secret@broker"][..],
+            &["mqtt", "user:secret@broker:1883/path"],
+            &["mqtt", "//user:secret@broker"],
+            &["mqtt", "ws:/user:secret@broker"],
+            &["mqtt", "ws://h", "ws://user:secret@broker"],
+            &["mqtt", "ws://h", "-k", "ws://user:secret@broker"],
+            // mosquitto's -P, where the command has no such option.
+            &["echo", "-Psecret", "ws://h"],
+            &["echo", "-bPsecret", "ws://h"],
+            &["serve", "-Psecret"],
+        ] {
+            let text = refused(line);
+            assert!(!text.contains("secret"), "{line:?}: {text}");
+        }
+    }
 }

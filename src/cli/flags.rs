@@ -63,8 +63,8 @@ pub struct Flag {
     pub help: &'static str,
     /// What `wspipe help COMMAND` adds.
     pub more: &'static str,
-    /// What to say where a URL came as the value: the flag of another tool that was meant.
-    pub not_a_url: &'static str,
+    /// What to say where a URL, or nothing, came as the value: the flag of another tool that was meant.
+    pub not_a_url: Option<&'static str>,
 }
 
 /// A flag without a value.
@@ -80,7 +80,7 @@ pub const fn switch(long: &'static str, commands: Set, group: Group, help: &'sta
         group,
         help,
         more: "",
-        not_a_url: "the URL stands by itself",
+        not_a_url: None,
     }
 }
 
@@ -128,9 +128,9 @@ impl Flag {
         self
     }
 
-    /// With an answer to a URL as its value.
+    /// With an answer to a URL, or to nothing, as its value.
     pub const fn not_a_url(mut self, answer: &'static str) -> Flag {
-        self.not_a_url = answer;
+        self.not_a_url = Some(answer);
         self
     }
 

@@ -41,7 +41,6 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("26", "could not read the password file", &[Command::Mqtt]),
     ("28", "timed out", CLIENTS),
     ("35", "TLS handshake failed", CLIENTS),
-    ("55", "input unsent or unconfirmed at the end", CLIENTS),
     ("56", "connection lost", CLIENTS),
     ("60", "server certificate not trusted", CLIENTS),
     ("63", "message larger than the limit", CLIENTS),

@@ -165,7 +165,10 @@ impl Extract {
         let Some(flag) = flags::by_long(self.command, long) else {
             return UsageError::new(format!("{long} {cause}"));
         };
-        let answer = if cause.contains("://") { format!(" ({})", flag.not_a_url) } else { String::new() };
+        let answer = match flag.not_a_url.unwrap_or("the URL stands by itself") {
+            answer if cause.contains("://") => format!(" ({answer})"),
+            _ => String::new(),
+        };
         UsageError::new(format!("{} {cause}{answer}", flag.spelling(self.command)))
     }
 

@@ -91,6 +91,9 @@ fn help_of(rest: &[OsString]) -> Result<String, UsageError> {
         return Err(UsageError::new("help is about one command, as in: wspipe help echo"));
     }
     let name = name.to_string_lossy();
+    if matches!(&*name, "help" | "--help" | "-h") {
+        return Ok(help::overview());
+    }
     match Command::from_name(&name) {
         Some(command) => Ok(help::of(command, help::Length::Long)),
         None => Err(suggest::unknown_command(&name)),

@@ -118,7 +118,8 @@ impl Pass {
         };
         let Some(value) = self.rest.next() else {
             let spelling = flag.spelling(self.command);
-            return Err(UsageError::new(format!("{spelling} needs a value: {name}")));
+            let meant = flag.not_a_url.map(|answer| format!(" ({answer})")).unwrap_or_default();
+            return Err(UsageError::new(format!("{spelling} needs a value: {name}{meant}")));
         };
         self.push(flag, Some(marked(value.as_bytes())));
         Ok(())

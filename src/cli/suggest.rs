@@ -61,10 +61,12 @@ pub fn unknown_long(command: Command, name: &str) -> UsageError {
 pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError {
     let letter = argument.chars().nth(at).unwrap_or(char::REPLACEMENT_CHARACTER);
     let spelling = format!("-{letter}");
-    let name_shown = shown(argument);
     let mut what = format!("unknown option {}", shown(&spelling).trim_matches('\''));
     if argument.chars().count() > 2 {
-        what.push_str(&format!(" in {name_shown}"));
+        // What follows may be a secret: another command's -P may take it.
+        let rest = if argument.chars().count() > at + 1 { "..." } else { "" };
+        let beginning: String = argument.chars().take(at + 1).chain(rest.chars()).collect();
+        what.push_str(&format!(" in {}", shown(&beginning)));
     }
     if let Some(answer) = elsewhere(command, &spelling) {
         return UsageError::new(format!("{what}: {answer}"));

@@ -21,8 +21,7 @@ pub const FLAGS: &[Flag] = &[
     option("--topic", "TOPIC", MQTT, Group::Test, "Topic of the round trip")
         .short('t', MQTT)
         .default("mg/test")
-        .more("Subscribed to and published to, so it is a name: no wildcards.")
-        .not_a_url("-t takes the topic"),
+        .more("Subscribed to and published to, so it is a name: no wildcards."),
     option("--message", "TEXT", MQTT, Group::Test, "Payload: any bytes, may be empty")
         .short('m', MQTT)
         .default("hello"),

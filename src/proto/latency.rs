@@ -38,6 +38,9 @@ impl Latency {
     /// The value below or at which `per_cent` of all lie (nearest rank); zero where there are none.
     pub fn percentile(&self, per_cent: u64) -> Duration {
         let rank = (u128::from(self.count) * u128::from(per_cent)).div_ceil(100).max(1);
+        if rank >= u128::from(self.count) {
+            return self.max;
+        }
         let mut seen = 0u128;
         for (bucket, n) in self.counts.iter().enumerate() {
             seen += u128::from(*n);
@@ -131,5 +134,14 @@ mod tests {
         let mut one = Latency::default();
         one.record(Duration::from_micros(1234));
         assert_eq!(one.to_string(), "min/avg/p50/p99/max = 1.234/1.234/1.234/1.234/1.234 ms");
+    }
+
+    #[test]
+    fn the_last_rank_is_the_maximum() {
+        let mut latency = Latency::default();
+        for nanos in [66_000, 136_000, 203_700] {
+            latency.record(Duration::from_nanos(nanos));
+        }
+        assert_eq!(latency.percentile(99), Duration::from_nanos(203_700));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::Signal,
+};
 
 use crate::support::{
     hex, mosquitto,
@@ -128,6 +131,30 @@ fn a_second_signal_does_not_wait() {
     std::thread::sleep(Duration::from_millis(100));
     running.signal(Signal::INT);
     running.finish().signalled(Signal::INT).within(Duration::from_secs(10));
+}
+
+#[test]
+fn a_stalled_stdout_does_not_delay_the_end() {
+    // The reader has stopped (`| less`), the server has not: its Close comes, and nothing else is waited for.
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        loop {
+            let (first, payload) = conn.frame()?;
+            conn.write(frame(first, &payload))?;
+            if first == 0x88 {
+                return conn.end();
+            }
+        }
+    });
+    // The path is in every line.
+    let url = server.ws(&format!("/{}", "x".repeat(2000)));
+    let running = wspipe(["echo", &url, "-c", "1000000", "-i", "0"]).stdout(writer).start();
+    // Until nothing more moves: the pipe is full, and so is what wspipe keeps itself.
+    std::thread::sleep(Duration::from_secs(2));
+    running.signal(Signal::INT);
+    running.finish().signalled(Signal::INT).within(Duration::from_secs(5));
+    drop(reader);
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn numbers_must_be_numbers() {
 fn a_url_where_a_number_is_due() {
     let run = refused(&["mqtt", "-k", "wss://localhost/"], &["-k", "wss://localhost/"]);
     run.one_line(&["--insecure"]);
+    // curl's -k behind the URL.
+    refused(&["mqtt", "wss://localhost/", "-k"], &["-k", "needs a value", "--insecure"]);
 }
 
 #[test]
@@ -128,6 +130,9 @@ fn help_and_version_are_data() {
         &["echo", "--help"],
         &["help", "mqtt"],
         &["help", "serve"],
+        &["help", "help"],
+        &["help", "--help"],
+        &["help", "-h"],
     ] {
         let run = wspipe(args).run();
         run.status(0).says_nothing();
@@ -141,6 +146,27 @@ fn help_and_version_are_data() {
         String::from_utf8_lossy(&version.stdout).starts_with(concat!("wspipe ", env!("CARGO_PKG_VERSION")))
     );
     refused(&["help", "ecko"], &["ecko"]);
+}
+
+#[test]
+fn the_help_names_the_statuses_of_the_readme() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, table) = readme.split_once("## Exit status").unwrap();
+    let documented: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"))
+        .map(|(status, _)| status)
+        .filter(|status| status.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    for command in ["echo", "mqtt", "serve"] {
+        let help = wspipe(["help", command]).run();
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let (_, list) = help.split_once("Exit status:\n").unwrap();
+        for line in list.lines() {
+            let (status, _) = line.trim().split_once("  ").unwrap();
+            assert!(documented.contains(&status), "status {status} of 'wspipe help {command}'");
+        }
+    }
 }
 
 #[test]

@@ -297,8 +297,12 @@ fn topic_complete(packet: &[u8]) -> bool {
     }
 }
 
-/// The first bytes, so that a server that speaks something else can be recognised.
+/// The first bytes, so that a server that speaks something else can be recognised. One that sends back what
+/// it got sends the password, too: that is never shown.
 fn beginning(bytes: &[u8]) -> String {
+    if memchr::memmem::find(bytes, b"\0\x04MQTT").is_some() {
+        return "our own CONNECT: an echo server, no broker".to_owned();
+    }
     let dots = if bytes.len() > SHOWN { "…" } else { "" };
     format!("\"{}{dots}\"", bytes[..bytes.len().min(SHOWN)].escape_ascii())
 }

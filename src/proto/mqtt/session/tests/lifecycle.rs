@@ -37,6 +37,29 @@ fn another_protocol_is_recognisable() {
 }
 
 #[test]
+fn an_echo_server_does_not_show_the_password() {
+    for version in BOTH {
+        let mut owner = Owner::new(options(version));
+        owner.session.handle_connected(owner.now, owner.now + LIMIT);
+        owner.sent();
+        // The CONNECT of `-i a -u u -P secret`, as an echo server sends it back.
+        let level = if version == V5 { "05c2003c00" } else { "04c2003c" };
+        let connect = [b"\x10\x1b\0\x04MQTT", &hex(level)[..], b"\0\x01a\0\x01u\0\x06secret"].concat();
+        let events = owner.given(&connect);
+        assert_eq!(
+            events,
+            ["violated 0x82: expected CONNACK, received our own CONNECT: an echo server, no broker"]
+        );
+
+        owner.lost();
+        owner.session.handle_connected(owner.now, owner.now + LIMIT);
+        owner.sent();
+        let events = owner.given(&[b"you said: ", &connect[..]].concat());
+        assert!(!events[0].contains("secret"), "{events:?}");
+    }
+}
+
+#[test]
 fn a_packet_before_connack_is_a_violation() {
     for version in BOTH {
         let mut owner = Owner::new(options(version));
