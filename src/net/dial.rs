@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    io::{Errno, ioctl_fioclex, ioctl_fionbio},
+    io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio},
     net::{AddressFamily, SocketType, connect, socket, sockopt},
 };
 
@@ -108,7 +108,7 @@ impl Dial {
 fn start(address: SocketAddr) -> io::Result<TcpStream> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let fd = socket(family, SocketType::STREAM, None)?;
-    ioctl_fioclex(&fd)?;
+    fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     ioctl_fionbio(&fd, true)?;
     // Small messages must not wait for an acknowledgement, and a peer that vanished must be noticed some day.
     sockopt::set_tcp_nodelay(&fd, true)?;

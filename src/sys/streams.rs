@@ -93,8 +93,8 @@ impl Output {
                 Kind::Pipe => write(self.stream.as_fd(), &data[..data.len().min(PIPE_CHUNK)]),
                 Kind::Terminal(file) => file.write(data),
                 Kind::Socket => {
-                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                    rustix::net::send(self.stream.as_fd(), data, flags).map_err(io::Error::from)
+                    // No MSG_NOSIGNAL, which macOS lacks: Rust's runtime ignores SIGPIPE from the start.
+                    rustix::net::send(self.stream.as_fd(), data, SendFlags::DONTWAIT).map_err(io::Error::from)
                 }
                 Kind::Plain => write(self.stream.as_fd(), data),
             };
