@@ -243,6 +243,13 @@ impl Client {
         Ok(())
     }
 
+    /// UNSUBACK with a reason of 0x80 and above.
+    pub fn unsubscribe_denied(&self, filter: &str, code: u8) -> Failure {
+        let (filter, name) = (escape(filter.as_bytes()), reason::name(code));
+        let text = format!("{}: the server denied UNSUBSCRIBE from {filter}: 0x{code:02x} {name}", self.url);
+        Failure::new(Kind::Denied, text)
+    }
+
     /// A publish that the broker refused.
     pub fn denied(&self, topic: &str, code: u8, text: Option<&str>) -> Failure {
         let (topic, name, more) = (escape(topic.as_bytes()), reason::name(code), details(text, None));
