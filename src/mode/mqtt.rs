@@ -203,15 +203,14 @@ impl Client {
         Failure::new(Kind::Login, format!("{}: the server asks for enhanced authentication (AUTH)", self.url))
     }
 
-    /// DISCONNECT with `reason` where a session is up, then Close; nothing follows.
+    /// DISCONNECT with `reason` where CONNECT was sent, then Close; nothing follows. Also before CONNACK: the
+    /// server may have accepted already, and without DISCONNECT it would publish the will.
     pub fn finish(&mut self, reason: u8, now: Instant) {
         if self.ended {
             return;
         }
         self.ended = true;
-        if self.session.is_connected() {
-            self.session.disconnect(reason, now);
-        }
+        self.session.disconnect(reason, now);
         self.ending.push_back(close_normally());
     }
 
