@@ -108,10 +108,11 @@ fn slow_qos_2(conn: &mut Conn, five: bool) -> io::Result<()> {
 fn qos_2_is_finished_both_ways_and_unsuback_awaited_before_disconnect() {
     for version in ["5", "311"] {
         let server = Scripted::start(move |conn| slow_qos_2(conn, version == "5"));
-        wspipe(["mqtt", &server.mqtt(), "-V", version, "-q", "2"])
-            .run()
-            .status(0)
-            .says(&["SUBSCRIBED", "PUBLISHED", "RECEIVED"]);
+        wspipe(["mqtt", &server.mqtt(), "-V", version, "-q", "2"]).run().status(0).says(&[
+            "SUBSCRIBED",
+            "PUBLISHED",
+            "RECEIVED",
+        ]);
         server.finish();
     }
 }

@@ -59,7 +59,10 @@ pub fn usual(packet: &[u8], five: bool) -> Vec<u8> {
 
 /// `wspipe mqtt` with short limits against the script, and the number of its connections.
 #[track_caller]
-pub fn mqtt(args: &[&str], script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static) -> (Run, usize) {
+pub fn mqtt(
+    args: &[&str],
+    script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static,
+) -> (Run, usize) {
     let server = Scripted::start(script);
     let run = wspipe(["mqtt", &server.mqtt(), "--connect-timeout", "0.5", "--close-timeout", "0.3"])
         .args(["--ack-timeout", "0.8", "-W", "1.2"])
@@ -72,7 +75,12 @@ pub fn mqtt(args: &[&str], script: impl Fn(&mut Conn) -> io::Result<()> + Send +
 
 /// One line at `--quiet`, this status; over one connection, as `-V` forbids a second try.
 #[track_caller]
-pub fn fails(version: &str, over: impl Fn(&[u8]) -> Say + Send + Sync + 'static, status: i32, texts: &[&str]) {
+pub fn fails(
+    version: &str,
+    over: impl Fn(&[u8]) -> Say + Send + Sync + 'static,
+    status: i32,
+    texts: &[&str],
+) {
     let (run, connections) = mqtt(&["-V", version, "-q", "1", "--quiet"], move |conn| broker(conn, &over));
     run.status(status).stdout_is("").one_line(&[&["127.0.0.1"], texts].concat());
     assert_eq!(connections, 1);
