@@ -76,7 +76,7 @@ impl Client {
         let needs_v5 = options.version.is_some() || options.session_expiry.is_some();
         Client {
             session,
-            url: endpoint.url.to_string(),
+            url: endpoint.url.shown(),
             may_fall_back: !needs_v5,
             may_retry: options.will.is_none(),
             started: None,

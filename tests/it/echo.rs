@@ -215,6 +215,16 @@ fn no_secret_is_in_any_log_line_whatever_rust_log_says() {
 }
 
 #[test]
+fn a_token_in_the_query_is_not_shown() {
+    let url = websockets::shared().url("/echo?token=t0ken&x=y");
+    for args in [&["-dd"][..], &["-c", "2", "-i", "0"], &["-W", "0.000001"]] {
+        let run = wspipe(["echo", &url]).args(args).run();
+        run.never_says(&["t0ken"]).says(&["/echo?..."]);
+        assert!(!String::from_utf8_lossy(&run.stdout).contains("t0ken"));
+    }
+}
+
+#[test]
 fn greetings_are_skipped_in_counted_runs_too() {
     let url = websockets::shared().url("/greet");
     let run = wspipe(["echo", &url, "abc", "--skip=1", "-c", "3", "-i", "0", "-b"]).run();
