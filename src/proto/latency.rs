@@ -131,7 +131,7 @@ mod tests {
         // Close together in a coarse bucket, whose middle is no value of theirs.
         for base in [1_000u64, 171_000, 172_100, 4_000_000_000] {
             let mut all = Latency::default();
-            [base, base + 3, base + 7].map(|nanos| all.record(Duration::from_nanos(nanos)));
+            [base, base + 3, base + 7].iter().for_each(|nanos| all.record(Duration::from_nanos(*nanos)));
             let [p50, p99, p100] = [50, 99, 100].map(|per_cent| all.percentile(per_cent));
             assert!(all.min <= p50 && p50 <= p99 && p99 <= p100 && p100 <= all.max, "{all}");
             assert!(all.min <= all.mean() && all.mean() <= all.max, "{all}");
