@@ -78,6 +78,14 @@ impl Url {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
+
+    /// For log lines and output: without the query, in which tokens are handed over.
+    pub fn shown(&self) -> String {
+        match self.target.split_once('?') {
+            Some((path, _)) => format!("{}://{}{path}?...", self.scheme, self.authority()),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Url {

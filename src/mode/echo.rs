@@ -64,7 +64,7 @@ impl Echo {
     pub fn new(endpoint: &Endpoint, options: &config::Echo, terminal: bool) -> Echo {
         Echo {
             options: options.clone(),
-            url: endpoint.url.to_string(),
+            url: endpoint.url.shown(),
             escape: terminal && !options.raw,
             state: State::Starting,
             sent: 0,

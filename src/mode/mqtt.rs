@@ -76,7 +76,7 @@ impl Client {
         let needs_v5 = options.version.is_some() || options.session_expiry.is_some();
         Client {
             session,
-            url: endpoint.url.to_string(),
+            url: endpoint.url.shown(),
             may_fall_back: !needs_v5,
             may_retry: options.will.is_none(),
             started: None,
@@ -206,15 +206,14 @@ impl Client {
         Failure::new(Kind::Login, format!("{}: the server asks for enhanced authentication (AUTH)", self.url))
     }
 
-    /// DISCONNECT with `reason` where a session is up, then Close; nothing follows.
+    /// DISCONNECT with `reason` where CONNECT was sent, then Close; nothing follows. Also before CONNACK: the
+    /// server may have accepted already, and without DISCONNECT it would publish the will.
     pub fn finish(&mut self, reason: u8, now: Instant) {
         if self.ended {
             return;
         }
         self.ended = true;
-        if self.session.is_connected() {
-            self.session.disconnect(reason, now);
-        }
+        self.session.disconnect(reason, now);
         self.ending.push_back(close_normally());
     }
 
@@ -244,6 +243,13 @@ impl Client {
         }
         warn!("{text}");
         Ok(())
+    }
+
+    /// UNSUBACK with a reason of 0x80 and above.
+    pub fn unsubscribe_denied(&self, filter: &str, code: u8) -> Failure {
+        let (filter, name) = (escape(filter.as_bytes()), reason::name(code));
+        let text = format!("{}: the server denied UNSUBSCRIBE from {filter}: 0x{code:02x} {name}", self.url);
+        Failure::new(Kind::Denied, text)
     }
 
     /// A publish that the broker refused.

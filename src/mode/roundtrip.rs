@@ -53,7 +53,8 @@ enum Step {
 struct Round {
     id: PublishId,
     sent_at: Instant,
-    correlation: Bytes,
+    /// In 5.0, which hands it on unaltered [MQTT-3.3.2-16].
+    correlation: Option<Bytes>,
     /// PUBACK or PUBCOMP came; at QoS 0: the kernel has it.
     published: Option<Duration>,
     /// It came back, at this QoS.
@@ -130,7 +131,7 @@ impl RoundTrip {
                     }
                 }
                 Event::Subscribed { reasons, .. } => self.handle_subscribed(&reasons, now),
-                Event::Unsubscribed { .. } => self.handle_unsubscribed(now),
+                Event::Unsubscribed { reasons, .. } => self.handle_unsubscribed(&reasons, now),
                 Event::Message { publish, token } => {
                     let round = self.round.as_mut().filter(|r| is_ours(r, &publish, &self.options));
                     match round {
@@ -189,9 +190,9 @@ impl RoundTrip {
 
     fn publish(&mut self, now: Instant) {
         self.next_round = None;
-        let correlation = Bytes::from(format!("wspipe-{:016x}-{}", self.nonce, self.sent));
         let v5 = self.client.session.version() == Version::V5;
-        let properties = v5.then(|| Rc::new(correlated(correlation.clone())));
+        let correlation = v5.then(|| Bytes::from(format!("wspipe-{:016x}-{}", self.nonce, self.sent)));
+        let properties = correlation.clone().map(|data| Rc::new(correlated(data)));
         let message = Message {
             topic: Rc::from(self.options.topic.as_str()),
             payload: self.options.message.clone(),
@@ -265,9 +266,12 @@ impl RoundTrip {
         self.check(asked, "unsubscribe", now);
     }
 
-    fn handle_unsubscribed(&mut self, now: Instant) {
-        if let Step::Unsubscribing(_) = self.step {
-            self.finish(now);
+    fn handle_unsubscribed(&mut self, reasons: &[u8], now: Instant) {
+        let Step::Unsubscribing(_) = self.step else { return };
+        // UNSUBACK of 3.1.1 has no reasons.
+        match reasons.first().copied().filter(|code| *code >= 0x80) {
+            Some(code) => self.fail(self.client.unsubscribe_denied(&self.options.topic, code), now),
+            None => self.finish(now),
         }
     }
 
@@ -338,7 +342,7 @@ impl RoundTrip {
 fn is_ours(round: &Round, publish: &Publish<'_>, options: &config::RoundTrip) -> bool {
     let correlation = publish.properties.as_ref().and_then(|p| p.correlation_data.as_ref());
     let same = publish.topic == options.topic && publish.payload == &options.message[..];
-    same && !publish.retain && correlation.is_none_or(|data| *data == round.correlation)
+    same && !publish.retain && correlation == round.correlation.as_ref()
 }
 
 fn correlated(data: Bytes) -> PublishProperties {

@@ -36,6 +36,7 @@ pub(crate) fn resolve(host: &str, port: u16) -> Result<Resolved, String> {
         let both = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
         return Ok(Resolved::Now(both.map(|address| SocketAddr::new(address, port)).to_vec()));
     }
+    log::debug!("looking up {host}");
     let host = host.to_owned();
     Lookup::start(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect))
         .map(Resolved::Later)

@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_lies_outside_of_what_was_measured() {
+        // Close together in a coarse bucket, whose middle is no value of theirs.
+        for base in [1_000u64, 171_000, 172_100, 4_000_000_000] {
+            let mut all = Latency::default();
+            [base, base + 3, base + 7].iter().for_each(|nanos| all.record(Duration::from_nanos(*nanos)));
+            let [p50, p99, p100] = [50, 99, 100].map(|per_cent| all.percentile(per_cent));
+            assert!(all.min <= p50 && p50 <= p99 && p99 <= p100 && p100 <= all.max, "{all}");
+            assert!(all.min <= all.mean() && all.mean() <= all.max, "{all}");
+        }
+        assert_eq!(Latency::default().percentile(50), Duration::ZERO);
+    }
+
+    #[test]
     fn one_value_is_all_of_them() {
         let mut one = Latency::default();
         one.record(Duration::from_micros(1234));

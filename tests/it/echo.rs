@@ -188,6 +188,56 @@ fn userinfo_is_http_basic() {
 }
 
 #[test]
+fn no_secret_is_in_any_log_line_whatever_rust_log_says() {
+    // tungstenite traces whole requests and payloads: our logger does not let them through.
+    let server = websockets::shared();
+    let basic = server.url("/basic").replace("ws://", "ws://anna:secret@");
+    for level in
+        ["trace", "debug,tungstenite=trace", "tungstenite=trace", "wspipe=trace,tungstenite=trace", "off"]
+    {
+        let run =
+            wspipe(["echo", &basic, "open sesame", "-H", "Cookie: session=c00kie", "-H", "X-Token: t0ken"])
+                .env("RUST_LOG", level)
+                .run();
+        let secrets = ["secret", "YW5uYTpzZWNyZXQ", "c00kie", "t0ken", "sesame", "tungstenite"];
+        run.status(0).stdout_is("open sesame\n").never_says(&secrets);
+        let run = wspipe(["echo", &server.url("/echo"), "-H", "Authorization: Bearer b3arer", "-c", "2"])
+            .args(["-i", "0", "--size", "100", "-dd"])
+            .env("RUST_LOG", level)
+            .run();
+        run.status(0).never_says(&["b3arer", "0123456789", "tungstenite"]);
+        // Nor where it fails.
+        let run = wspipe(["echo", &basic.replace("secret", "s3cret"), "-H", "X-Token: t0ken"])
+            .env("RUST_LOG", level)
+            .run();
+        run.status(22).never_says(&["s3cret", "t0ken", "tungstenite"]);
+    }
+}
+
+#[test]
+fn a_token_in_the_query_is_not_shown() {
+    let url = websockets::shared().url("/echo?token=t0ken&x=y");
+    for args in [&["-dd"][..], &["-c", "2", "-i", "0"], &["-W", "0.000001"]] {
+        let run = wspipe(["echo", &url]).args(args).run();
+        run.never_says(&["t0ken"]).says(&["/echo?..."]);
+        assert!(!String::from_utf8_lossy(&run.stdout).contains("t0ken"));
+    }
+}
+
+#[test]
+fn greetings_are_skipped_in_counted_runs_too() {
+    let url = websockets::shared().url("/greet");
+    let run = wspipe(["echo", &url, "abc", "--skip=1", "-c", "3", "-i", "0", "-b"]).run();
+    run.status(0);
+    assert!(summary(&String::from_utf8_lossy(&run.stdout)).contains("3 sent, 3 received, 0 lost"));
+    // More than come: the reply is passed over, and no other follows.
+    wspipe(["echo", &url, "abc", "--skip", "2", "-W", "0.3", "--quiet"])
+        .run()
+        .status(28)
+        .one_line(&["reply"]);
+}
+
+#[test]
 fn headers_are_sent() {
     let url = websockets::shared().url("/header");
     wspipe(["echo", &url, "seen", "-H", "X-Test: seen"]).run().status(0).stdout_is("seen\n");

@@ -9,6 +9,7 @@ mod architecture;
 mod echo;
 mod hostile;
 mod mqtt;
+mod mqtt_round;
 mod mqtt_scripted;
 mod mqtt_wire;
 mod peers;

@@ -9,16 +9,17 @@ use crate::support::{
 };
 
 /// What a script says to a packet in place of the usual.
-enum Say {
+pub enum Say {
     Usual,
     Bytes(&'static str),
+    These(Vec<u8>),
     Nothing,
     End,
 }
 
 /// A broker with one client, that answers the packets as a broker does but where `over` says otherwise. Packets
 /// are known by the high half of their first byte: 1 CONNECT, 3 PUBLISH, 8 SUBSCRIBE, a UNSUBSCRIBE.
-fn broker(conn: &mut Conn, over: impl Fn(&[u8]) -> Say) -> io::Result<()> {
+pub fn broker(conn: &mut Conn, over: impl Fn(&[u8]) -> Say) -> io::Result<()> {
     let mut five = true;
     loop {
         let packet = conn.packet()?;
@@ -27,6 +28,7 @@ fn broker(conn: &mut Conn, over: impl Fn(&[u8]) -> Say) -> io::Result<()> {
         }
         match over(&packet) {
             Say::Bytes(bytes) => conn.write(hex(bytes))?,
+            Say::These(bytes) => conn.write(bytes)?,
             Say::Nothing => {}
             Say::End => return conn.end(),
             Say::Usual if packet[0] == 0xe0 => return conn.end(),
@@ -36,7 +38,7 @@ fn broker(conn: &mut Conn, over: impl Fn(&[u8]) -> Say) -> io::Result<()> {
 }
 
 /// What a broker answers.
-fn usual(packet: &[u8], five: bool) -> Vec<u8> {
+pub fn usual(packet: &[u8], five: bool) -> Vec<u8> {
     let id = || to_hex(&packet[2..4]);
     match packet[0] >> 4 {
         1 => hex(if five { "20 03 00 00 00" } else { "20 02 00 00" }),
@@ -57,7 +59,10 @@ fn usual(packet: &[u8], five: bool) -> Vec<u8> {
 
 /// `wspipe mqtt` with short limits against the script, and the number of its connections.
 #[track_caller]
-fn mqtt(args: &[&str], script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static) -> (Run, usize) {
+pub fn mqtt(
+    args: &[&str],
+    script: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static,
+) -> (Run, usize) {
     let server = Scripted::start(script);
     let run = wspipe(["mqtt", &server.mqtt(), "--connect-timeout", "0.5", "--close-timeout", "0.3"])
         .args(["--ack-timeout", "0.8", "-W", "1.2"])
@@ -70,7 +75,12 @@ fn mqtt(args: &[&str], script: impl Fn(&mut Conn) -> io::Result<()> + Send + Syn
 
 /// One line at `--quiet`, this status; over one connection, as `-V` forbids a second try.
 #[track_caller]
-fn fails(version: &str, over: impl Fn(&[u8]) -> Say + Send + Sync + 'static, status: i32, texts: &[&str]) {
+pub fn fails(
+    version: &str,
+    over: impl Fn(&[u8]) -> Say + Send + Sync + 'static,
+    status: i32,
+    texts: &[&str],
+) {
     let (run, connections) = mqtt(&["-V", version, "-q", "1", "--quiet"], move |conn| broker(conn, &over));
     run.status(status).stdout_is("").one_line(&[&["127.0.0.1"], texts].concat());
     assert_eq!(connections, 1);
@@ -81,7 +91,7 @@ fn to(kind: u8, bytes: &'static str) -> impl Fn(&[u8]) -> Say + Send + Sync + 's
     move |packet| if packet[0] >> 4 == kind { Say::Bytes(bytes) } else { Say::Usual }
 }
 
-fn silent_to(kind: u8) -> impl Fn(&[u8]) -> Say + Send + Sync + 'static {
+pub fn silent_to(kind: u8) -> impl Fn(&[u8]) -> Say + Send + Sync + 'static {
     move |packet| if packet[0] >> 4 == kind { Say::Nothing } else { Say::Usual }
 }
 

@@ -113,6 +113,51 @@ fn session_expiry_in_5() {
 }
 
 #[test]
+fn a_kept_session_in_5() {
+    // Clean Start 0, and for ever unless -x says how long; DISCONNECT leaves that as it is.
+    for (args, expiry) in [
+        (&[][..], "ffffffff"),
+        (&["-x", "258"], "00000102"),
+        (&["-x", "0"], "00000000"),
+        (&["-x", "never"], "ffffffff"),
+        (&["-x", "-1"], "ffffffff"),
+    ] {
+        let wire = wire(&[&["-V", "5", "-i", "ab", "-c", "-k", "60", "-t", "a"], args].concat());
+        same(&wire[0], &format!("10 14 0004 4d515454 05 00 003c 05 11 {expiry} 0002 6162"));
+        assert_eq!(wire.last().map(String::as_str), Some("e000"), "{args:?}");
+    }
+}
+
+#[test]
+fn login_and_will_in_5() {
+    let args = ["-V", "5", "-i", "ab", "-k", "0", "-u", "me", "-P", "pw", "--will-topic", "w"];
+    let will = ["--will-payload", "bye", "--will-qos", "2", "--will-retain", "--will-delay-interval", "7"];
+    // User name, password, will retain, will QoS 2, will, Clean Start; Will Delay Interval is property 0x18.
+    same(
+        &wire(&[&args[..], &will].concat())[0],
+        "10 25 0004 4d515454 05 f6 0000 00 0002 6162 05 18 00000007 0001 77 0003 627965 0002 6d65 0002 7077",
+    );
+    same(&wire(&args)[0], "10 1d 0004 4d515454 05 c6 0000 00 0002 6162 00 0001 77 0000 0002 6d65 0002 7077");
+    // A password alone, which only 5.0 has, and one that is empty.
+    same(
+        &wire(&["-i", "ab", "-k", "0", "-P", "pw"])[0],
+        "10 13 0004 4d515454 05 42 0000 00 0002 6162 0002 7077",
+    );
+    same(
+        &wire(&["-i", "ab", "-k", "0", "-u", "me", "-P", "", "-V", "5"])[0],
+        "10 15 0004 4d515454 05 c2 0000 00 0002 6162 0002 6d65 0000",
+    );
+}
+
+#[test]
+fn correlation_data_differs_from_round_to_round() {
+    let wire = wire(&["-V", "5", "-i", "ab", "-t", "a", "-m", "x", "--count", "3", "--interval", "0"]);
+    let publishes: Vec<&String> = wire.iter().filter(|packet| packet.starts_with("30")).collect();
+    assert_eq!(publishes.len(), 3, "{wire:?}");
+    assert!(publishes[0] != publishes[1] && publishes[1] != publishes[2], "{publishes:?}");
+}
+
+#[test]
 fn generated_client_ids_differ_and_are_plain() {
     let id = |wire: &[String]| {
         let connect = hex(&wire[0]);

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{PATIENCE, Running, free_port, hex, listens, wait_until, wspipe};
+use crate::support::{PATIENCE, Running, free_port, hex, listens, skipped, wait_until, wspipe};
 
 /// `wspipe serve` at a URL of its own; ended by the guard.
 pub struct Serve {
@@ -193,8 +193,10 @@ fn signals_say_close_to_everybody() {
 
 #[test]
 fn ipv6() {
-    // scripts/test says at the end whether this machine has it.
-    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let listener = match TcpListener::bind("[::1]:0") {
+        Ok(listener) => listener,
+        Err(error) => return skipped("serve::ipv6", &format!("no IPv6 on loopback: {error}")),
+    };
     let port = listener.local_addr().expect("a bound socket has an address").port();
     drop(listener);
     let url = format!("ws://[::1]:{port}/");

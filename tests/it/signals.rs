@@ -1,6 +1,16 @@
 //! SIGINT and SIGTERM: a clean end on the wire at any stage, and a status that says so.
 
-use std::time::Duration;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rustix::{
     pipe::{PipeFlags, pipe_with},
@@ -8,11 +18,33 @@ use rustix::{
 };
 
 use crate::support::{
-    hex, mosquitto,
+    Running, hex, mosquitto,
     scripted::{Conn, Scripted, frame, packets},
+    skipped, temp_dir, wait_until,
     watcher::Watcher,
     websockets, wspipe,
 };
+
+/// Ended by the signal at once: no stage of connecting is waited for.
+#[track_caller]
+fn ends_at_once(running: Running, signal: Signal) {
+    running.signal(signal);
+    let asked = std::time::Instant::now();
+    running.finish().signalled(signal).stdout_is("");
+    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+}
+
+/// A port where a SYN finds a full queue that nobody accepts from.
+fn unaccepting() -> (u16, TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    rustix::net::listen(&listener, 0).expect("a queue may be shortened");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queued.push(stream);
+    }
+    (address.port(), listener, queued)
+}
 
 #[test]
 fn while_connecting() {
@@ -26,6 +58,131 @@ fn while_connecting() {
             running.finish().signalled(signal).within(Duration::from_secs(10));
         }
     }
+}
+
+#[test]
+fn while_a_name_is_looked_up() {
+    // In a network of its own, where the nameserver takes every question and answers none.
+    let dir = temp_dir("nameserver");
+    let resolv = dir.join("resolv.conf");
+    std::fs::write(&resolv, "nameserver 127.0.0.1\n").expect("target/tmp is writable");
+    let as_root: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
+    let inner = concat!(
+        "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && mount --bind \"$1\" /etc/resolv.conf && ",
+        "shift && exec \"$@\""
+    );
+    let possible = Command::new("unshare")
+        .args(as_root)
+        .args(["--net", "--mount", "sh", "-c", inner, "sh"])
+        .args([resolv.as_path(), Path::new("true")])
+        .output();
+    match possible {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            return skipped("signals::while_a_name_is_looked_up", &String::from_utf8_lossy(&output.stderr));
+        }
+        Err(error) => return skipped("signals::while_a_name_is_looked_up", &format!("unshare: {error}")),
+    }
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/mute_nameserver.py");
+    for (command, signal) in [("echo", Signal::INT), ("mqtt", Signal::TERM)] {
+        let run = wspipe([command, "ws://somewhere.example/", "-d", "--connect-timeout", "30"])
+            .inside("unshare")
+            .around(as_root)
+            .around(["--net", "--mount", "sh", "-c", inner, "sh"])
+            .around([resolv.as_path(), &websockets::python(), Path::new(server)]);
+        let mut running = run.start();
+        running.wait_stderr("looking up somewhere.example");
+        ends_at_once(running, signal);
+    }
+    let run = wspipe(["echo", "ws://somewhere.example/", "--quiet", "--connect-timeout", "0.5"])
+        .inside("unshare")
+        .around(as_root)
+        .around(["--net", "--mount", "sh", "-c", inner, "sh"])
+        .around([resolv.as_path(), &websockets::python(), Path::new(server)])
+        .run();
+    run.status(28).one_line(&["resolve", "somewhere.example", "0.5 s"]).within(Duration::from_secs(5));
+}
+
+#[test]
+fn while_tcp_connects() {
+    let (port, _listener, _queued) = unaccepting();
+    for (command, scheme) in [("echo", "ws"), ("mqtt", "ws"), ("mqtt", "mqtt")] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let mut running = wspipe([command, &format!("{scheme}://127.0.0.1:{port}"), "-d"]).start();
+            running.wait_stderr(&format!("connecting to {}", SocketAddr::from(([127, 0, 0, 1], port))));
+            ends_at_once(running, signal);
+        }
+    }
+}
+
+/// Signals a run once the server has read as much as `reads` does, and is mute from then on.
+#[track_caller]
+fn stopped_after(
+    reads: impl Fn(&mut Conn) -> io::Result<()> + Send + Sync + 'static,
+    command: &str,
+    url: impl Fn(&Scripted) -> String,
+    args: &[&str],
+) -> Vec<u8> {
+    let mut last = Vec::new();
+    let reads = Arc::new(reads);
+    for signal in [Signal::INT, Signal::TERM] {
+        let reached = Arc::new(AtomicBool::new(false));
+        let (reads, there) = (Arc::clone(&reads), Arc::clone(&reached));
+        let server = Scripted::start(move |conn| {
+            reads(conn)?;
+            there.store(true, Ordering::SeqCst);
+            conn.drain()
+        });
+        let running = wspipe([command, &url(&server), "--close-timeout", "0.2"]).args(args).start();
+        assert!(wait_until(|| reached.load(Ordering::SeqCst)), "{}", running.stderr_so_far());
+        ends_at_once(running, signal);
+        last = server.finish().remove(0);
+    }
+    last
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn in_the_tls_handshake() {
+    for (command, scheme) in [("echo", "wss"), ("mqtt", "wss"), ("mqtt", "mqtts")] {
+        let hello = |conn: &mut Conn| conn.read_exact(&mut [0; 11]);
+        stopped_after(hello, command, |server| format!("{scheme}://127.0.0.1:{}", server.port()), &[]);
+    }
+}
+
+#[test]
+fn while_the_upgrade_is_awaited() {
+    for command in ["echo", "mqtt"] {
+        let head = |conn: &mut Conn| conn.head().map(drop);
+        let seen = stopped_after(head, command, |server| server.ws("/"), &[]);
+        assert!(seen.ends_with(b"\r\n\r\n"), "nothing after the request");
+    }
+}
+
+#[test]
+fn before_connack_no_will_may_fire() {
+    // The server may have accepted CONNECT already: without DISCONNECT it would publish the will.
+    for version in ["5", "311"] {
+        let args = ["-V", version, "--will-topic", "gone"];
+        let seen = stopped_after(|conn| conn.packet().map(drop), "mqtt", Scripted::mqtt, &args);
+        let seen = packets(&seen);
+        assert_eq!((seen.len(), seen[seen.len() - 1].as_slice()), (2, &[0xe0, 0][..]), "{seen:02x?}");
+    }
+    let reached = Arc::new(AtomicBool::new(false));
+    let there = Arc::clone(&reached);
+    let server = Scripted::start(move |conn| {
+        conn.upgrade()?;
+        conn.frame()?;
+        there.store(true, Ordering::SeqCst);
+        assert_eq!(conn.frame()?, (0x82, hex("e000")), "DISCONNECT");
+        assert_eq!(conn.frame()?, (0x88, hex("03e8")), "Close 1000");
+        conn.write(frame(0x88, &hex("03e8")))?;
+        conn.end()
+    });
+    let running = wspipe(["mqtt", &server.ws("/mqtt")]).start();
+    assert!(wait_until(|| reached.load(Ordering::SeqCst)), "{}", running.stderr_so_far());
+    ends_at_once(running, Signal::INT);
+    server.finish();
 }
 
 #[test]

@@ -49,6 +49,19 @@ fn parts_and_display() {
 }
 
 #[test]
+fn a_query_is_not_shown() {
+    for (text, shown) in [
+        ("ws://u:p@h/a?token=x", "ws://h/a?..."),
+        ("wss://[::1]:8000?a=/b?c", "wss://[::1]:8000/?..."),
+        ("ws://h/a%3Fb", "ws://h/a%3Fb"),
+        ("ws://h", "ws://h/"),
+    ] {
+        assert_eq!(ok(text, Purpose::WebSocket).shown(), shown);
+    }
+    assert_eq!(ok("mqtt://h", Purpose::Mqtt).shown(), "mqtt://h");
+}
+
+#[test]
 fn authority_is_the_host_header() {
     assert_eq!(ok("ws://h:80/x", Purpose::WebSocket).authority(), "h");
     assert_eq!(ok("ws://h:81/x", Purpose::WebSocket).authority(), "h:81");

@@ -79,6 +79,13 @@ pub fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
+/// Says that a test cannot run here, and why. Not through `eprintln!`, whose text a passing test keeps to itself:
+/// scripts/test repeats these lines at its end.
+pub fn skipped(test: &str, why: &str) {
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = io::Write::write_all(&mut io::stderr(), format!("\nSKIPPED {test}: {why}\n").as_bytes());
+}
+
 /// The bytes that hex digits stand for; blanks and line ends are for the reader.
 pub fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u8> = digits.bytes().filter(|b| !b.is_ascii_whitespace()).collect();

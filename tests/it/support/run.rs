@@ -18,21 +18,40 @@ use super::{PATIENCE, wait_until};
 
 /// `wspipe` with these arguments.
 pub fn wspipe<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Wspipe {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wspipe"));
-    // The machine's own settings are no part of a test.
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8");
+    let mut command = bare(env!("CARGO_BIN_EXE_wspipe"));
     command.args(args);
-    Wspipe { command, files: Vec::new(), keeps_stdout: false }
+    Wspipe { command, inside: None, files: Vec::new(), keeps_stdout: false }
+}
+
+/// The machine's own settings are no part of a test.
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8");
+    command
 }
 
 /// A run to come.
 pub struct Wspipe {
     command: Command,
+    inside: Option<Command>,
     files: Vec<PathBuf>,
     keeps_stdout: bool,
 }
 
 impl Wspipe {
+    /// Run by another program, which gets the command line after its own arguments and must exec it.
+    pub fn inside(mut self, program: &str) -> Wspipe {
+        self.inside = Some(bare(program));
+        self
+    }
+
+    /// Arguments for the program that runs it.
+    #[track_caller]
+    pub fn around<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Wspipe {
+        self.inside.as_mut().expect("after `inside`").args(args);
+        self
+    }
+
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Wspipe {
         self.command.args(args);
         self
@@ -69,6 +88,10 @@ impl Wspipe {
         for arg in self.command.get_args() {
             let arg: String = arg.to_string_lossy().chars().take(200).collect();
             line.push_str(&format!(" {arg:?}"));
+        }
+        if let Some(mut outer) = self.inside.take() {
+            outer.arg(self.command.get_program()).args(self.command.get_args());
+            self.command = outer;
         }
         self.command.stdin(Stdio::null()).stderr(Stdio::piped());
         if !self.keeps_stdout {

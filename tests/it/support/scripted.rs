@@ -146,6 +146,14 @@ impl Conn {
         }
     }
 
+    /// Nothing comes from the client for this long; what does come stays to be read.
+    pub fn is_quiet(&mut self, time: Duration) -> io::Result<bool> {
+        self.stream.set_read_timeout(Some(time))?;
+        let waiting = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(READ_LIMIT))?;
+        Ok(waiting.is_err_and(|e| matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)))
+    }
+
     /// Ends our direction, and reads what still comes.
     pub fn end(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)?;

@@ -13,15 +13,19 @@ pub struct Websockets {
     pub port: u16,
 }
 
+/// The Python that scripts/setup made ready.
+pub fn python() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
+    target.join("peers/venv/bin/python")
+}
+
 /// The one that the tests of this process share.
 pub fn shared() -> &'static Websockets {
     static SERVER: OnceLock<Websockets> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent");
-        let python = target.join("peers/venv/bin/python");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/echo.py");
         let (peer, port) =
-            Peer::start_saying_port(&python.to_string_lossy(), &[script], &temp_dir("websockets"));
+            Peer::start_saying_port(&python().to_string_lossy(), &[script], &temp_dir("websockets"));
         Websockets { peer, port }
     })
 }

@@ -1,5 +1,6 @@
 //! Bytes written out from the standard, both ways.
 
+mod audit;
 mod encoded;
 mod framing;
 mod malformed;
