@@ -36,7 +36,7 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
 fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
     let options = config::RoundTrip {
         mqtt: config::Mqtt {
-            version: Some(config::Version::V5),
+            version: Some(config::Version::V311),
             client_id: None,
             keep_session: false,
             session_expiry: None,
@@ -74,10 +74,10 @@ fn text(machine: &mut dyn Machine, text: &str, now: Instant) {
     machine.handle_received(Received::Message(crate::proto::link::Kind::Text, text.as_bytes()), now);
 }
 
-/// CONNACK, SUBACK, and what was published comes back.
+/// CONNACK, SUBACK, and what was published comes back, in MQTT 3.1.1.
 fn one_round(machine: &mut dyn Machine, now: Instant) {
     let binary = crate::proto::link::Kind::Binary;
-    let packets: [&[u8]; 3] = [b"\x20\x03\0\0\0", b"\x90\x04\0\x01\0\0", b"\x30\x09\0\x01t\0hello"];
+    let packets: [&[u8]; 3] = [b"\x20\x02\0\0", b"\x90\x03\0\x01\0", b"\x30\x08\0\x01thello"];
     connected(machine, now);
     sent(machine, now);
     for packet in packets {
