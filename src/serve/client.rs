@@ -288,9 +288,7 @@ impl Client {
 
     /// No valid request.
     fn handle_refusal(&mut self, refuse: Refuse, now: Instant, limits: &Limits) {
-        if let State::Head { head, .. } = &self.state
-            && head.bytes.starts_with(b"\x16\x03")
-        {
+        if matches!(&self.state, State::Head { head, .. } if head.bytes.starts_with(b"\x16\x03")) {
             // Its reader expects a TLS record: an HTTP response would only puzzle it.
             log::info!("{}: a TLS handshake; this server is ws:// only", self.peer);
             return self.end("TLS");
@@ -310,10 +308,10 @@ impl Client {
     }
 
     fn turn_answer(&mut self, limits: &Limits) {
-        while let State::Answer { socket, response, .. } = &mut self.state
-            && self.writable
-            && !response.is_empty()
-        {
+        while let State::Answer { socket, response, .. } = &mut self.state {
+            if !self.writable || response.is_empty() {
+                break;
+            }
             match socket.write(response) {
                 Ok(n) => drop(response.drain(..n)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,

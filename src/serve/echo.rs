@@ -147,9 +147,10 @@ impl Echo {
 
     /// Queues parts of a large message up to the mark.
     fn feed(&mut self, limits: &Limits) -> Result<(), Lost> {
-        while let Some(pending) = &mut self.pending
-            && self.connection.queued() <= limits.mark
-        {
+        while let Some(pending) = &mut self.pending {
+            if self.connection.queued() > limits.mark {
+                break;
+            }
             let part = pending.rest.split_to(limits.part.min(pending.rest.len()));
             let last = pending.rest.is_empty();
             let frame = Transmit::Data { kind: pending.kind, payload: part, first: pending.first, last };

@@ -166,6 +166,10 @@ mod tests {
         ] {
             assert!(check_filter(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn topic_filters_have_a_longest() {
         assert_eq!(check_filter(&"x".repeat(65_535)), Ok(()));
         assert!(check_filter(&"x".repeat(65_536)).is_err());
         assert!(check_filter(&format!("$share/g/{}", "x".repeat(65_527))).is_err());

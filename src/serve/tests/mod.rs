@@ -61,10 +61,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-            && !thread::panicking()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        if thread.join().is_err() && !thread::panicking() {
             panic!("the server's thread panicked");
         }
     }
