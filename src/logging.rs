@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn rust_log_of_other_programs_is_not_ours() {
-        for spec in ["debug", "OFF", "myapp=debug,info", "wspipe=trace", "wspipe::net", "warn/regex", " info "] {
+        for spec in
+            ["debug", "OFF", "myapp=debug,info", "wspipe=trace", "wspipe::net", "warn/regex", " info "]
+        {
             assert!(concerns_us(spec), "{spec}");
         }
         for spec in ["", "myapp=debug", "myapp", "wspiped=info", "a=info,b=off", "x/debug"] {
