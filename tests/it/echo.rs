@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, time::Duration};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::support::{free_port, websockets, wspipe};
+use crate::support::{free_port, unaccepting, websockets, wspipe};
 
 /// The first line of a ping-like run's summary counts what was sent and received.
 #[track_caller]
@@ -158,6 +158,14 @@ fn the_peers_close_code_is_told() {
 fn nobody_listens() {
     let url = format!("ws://127.0.0.1:{}/", free_port());
     wspipe(["echo", &url, "--quiet"]).run().status(7).stdout_is("").one_line(&["127.0.0.1", "refused"]);
+}
+
+#[test]
+fn a_connection_that_nobody_accepts() {
+    let (port, _listener, _queued) = unaccepting();
+    let run =
+        wspipe(["echo", &format!("ws://127.0.0.1:{port}/"), "--connect-timeout", "0.5", "--quiet"]).run();
+    run.status(28).one_line(&["connect", "127.0.0.1", "0.5 s"]).within(Duration::from_secs(4));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     mqtt_scripted::{Say, broker, fails, mqtt, silent_to, usual},
     support::{
         hex,
-        scripted::{Conn, Scripted},
+        scripted::{Conn, Scripted, packets},
         to_hex, wspipe,
     },
 };
@@ -152,4 +152,47 @@ fn an_unsuback_that_denies() {
         broker(conn, |packet| if packet[0] == 0xa2 { Say::Bytes("b0 04 0002 00 11") } else { Say::Usual })
     });
     run.status(0).says(&["RECEIVED"]);
+}
+
+#[test]
+fn what_a_kept_session_has_left_is_acknowledged_and_does_not_count() {
+    // CONNACK with Session Present; behind it an equal message, a QoS 2 one, and the PUBREL of a third, whose
+    // PUBLISH an earlier run had.
+    for (version, connack, properties) in [("5", "20 03 01 00 00", "00"), ("311", "20 02 01 00", "")] {
+        let message = |first: &str, id: &str| {
+            let body = hex(&format!("0007 6d672f74657374 {id} {properties} 68656c6c6f"));
+            [hex(first), vec![body.len() as u8], body].concat()
+        };
+        let left = [hex(connack), message("32", "0005"), message("3c", "0006"), hex("62 02 0009")].concat();
+        let args = ["-V", version, "-c", "-i", "kept", "-q", "0", "--quiet", "--close-timeout", "0.2"];
+        let server = Scripted::start(move |conn| {
+            broker(conn, |packet| match packet[0] {
+                0x10 => Say::These(left.clone()),
+                0x50 => Say::Bytes("62 02 0006"),
+                // Our own message never comes back.
+                0x30 => Say::Nothing,
+                _ => Say::Usual,
+            })
+        });
+        wspipe(["mqtt", &server.mqtt(), "-W", "0.5"]).args(args).run().status(28).one_line(&["come back"]);
+        let seen = packets(&server.finish()[0]);
+        for (first, id) in [(0x40, 5), (0x50, 6), (0x70, 6), (0x70, 9)] {
+            let answered = seen.iter().any(|packet| packet[0] == first && packet[2..4] == [0, id]);
+            assert!(answered, "no {first:02x} for {id}: {seen:02x?}");
+        }
+        assert_eq!(seen.last().map(|packet| packet[0]), Some(0xe0));
+    }
+}
+
+#[test]
+fn a_kept_session_says_that_it_was_there() {
+    for (version, connack) in [("5", "20 03 01 00 00"), ("311", "20 02 01 00")] {
+        let args = ["-V", version, "-c", "-i", "kept"];
+        let (run, _) = mqtt(&args, move |conn| {
+            broker(conn, |packet| if packet[0] == 0x10 { Say::Bytes(connack) } else { Say::Usual })
+        });
+        run.status(0).says(&["CONNECTED", "session present", "RECEIVED"]);
+        let (run, _) = mqtt(&args, |conn| broker(conn, |_| Say::Usual));
+        run.status(0).never_says(&["session present"]);
+    }
 }

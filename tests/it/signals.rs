@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::Path,
     process::Command,
     sync::{
@@ -20,7 +20,7 @@ use rustix::{
 use crate::support::{
     Running, hex, mosquitto,
     scripted::{Conn, Scripted, frame, packets},
-    skipped, temp_dir, wait_until,
+    skipped, temp_dir, unaccepting, wait_until,
     watcher::Watcher,
     websockets, wspipe,
 };
@@ -32,18 +32,6 @@ fn ends_at_once(running: Running, signal: Signal) {
     let asked = std::time::Instant::now();
     running.finish().signalled(signal).stdout_is("");
     assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
-}
-
-/// A port where a SYN finds a full queue that nobody accepts from.
-fn unaccepting() -> (u16, TcpListener, Vec<TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    rustix::net::listen(&listener, 0).expect("a queue may be shortened");
-    let address = listener.local_addr().expect("a bound socket has an address");
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        queued.push(stream);
-    }
-    (address.port(), listener, queued)
 }
 
 #[test]

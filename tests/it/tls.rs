@@ -118,6 +118,26 @@ fn self_signed() {
 }
 
 #[test]
+fn mqtt_says_the_same_of_certificates() {
+    let (front, ca) = (nginx::shared(), certs::shared().ca.to_string_lossy());
+    for (port, text) in [
+        (front.expired, "expired"),
+        (front.future, "not yet valid"),
+        (front.wrong_host, "--servername"),
+        (front.self_signed, "self-signed"),
+    ] {
+        // No second try in 3.1.1 either: one line.
+        let url = format!("wss://anna:secret@localhost:{port}");
+        wspipe(["mqtt", &url, "--cafile", &ca])
+            .run()
+            .status(60)
+            .stdout_is("")
+            .one_line(&["localhost", text])
+            .never_says(&["secret"]);
+    }
+}
+
+#[test]
 fn the_intermediate_is_missing() {
     let (front, certs) = (nginx::shared(), certs::shared());
     untrusted(front.no_chain, "localhost", Some(&certs.ca), &[]);

@@ -74,6 +74,18 @@ pub fn wait_until(mut ready: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// A port where a SYN finds a full queue that nobody accepts from.
+pub fn unaccepting() -> (u16, TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    rustix::net::listen(&listener, 0).expect("a queue may be shortened");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queued.push(stream);
+    }
+    (address.port(), listener, queued)
+}
+
 /// Something listens on the port.
 pub fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
