@@ -20,7 +20,7 @@ use crate::{
 /// Messages read in one turn.
 const MESSAGES_A_TURN: usize = 256;
 /// Bytes read from the socket in one turn.
-const BYTES_A_TURN: usize = 1 << 20;
+const BYTES_A_TURN: usize = 128 << 10;
 
 /// An upgraded connection.
 pub struct Echo {
