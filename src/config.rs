@@ -9,6 +9,7 @@ use crate::proto::mqtt::packet::Filter;
 pub mod url;
 
 pub use self::url::{Scheme, Url};
+pub use crate::proto::framing::Framing;
 pub use crate::proto::mqtt::{
     packet::{QoS, Version, Will},
     topic,
@@ -43,6 +44,8 @@ pub enum Verbosity {
 pub enum Mode {
     /// `wspipe echo`.
     Echo(Endpoint, Echo),
+    /// `wspipe cat`.
+    Cat(Endpoint, Cat),
     /// `wspipe mqtt`.
     RoundTrip(Endpoint, RoundTrip),
     /// `wspipe serve`.
@@ -109,6 +112,50 @@ pub struct Echo {
     pub skip: u64,
     /// `-W SEC`: how long one reply may take.
     pub timeout: Duration,
+    /// `--raw`: control bytes go to a terminal as they are.
+    pub raw: bool,
+}
+
+/// `wspipe cat`.
+#[derive(Clone, Debug)]
+pub struct Cat {
+    /// `--in`: how messages stand on stdin.
+    pub input: Framing,
+    /// `--out`: how messages stand on stdout.
+    pub output: Framing,
+    /// `-b`: what is sent goes out as binary messages. Never with `Framing::Json` as input, whose lines
+    /// say their kind.
+    pub binary: bool,
+    /// `--strict`: a message that holds the separator of the output (`Line`, `Null`) is refused.
+    pub strict: bool,
+    /// `--no-stdin`: stdin is not read. Also set where `echo` is.
+    pub no_stdin: bool,
+    /// `-C N`: end after so many data messages received, at least 1.
+    pub count: Option<u64>,
+    /// `--until TEXT`: end after the message that contains it; never empty.
+    pub until: Option<Bytes>,
+    /// `-w SEC`: the quiet after the end of stdin that ends it; none waits for ever. May be zero.
+    pub quiet: Option<Duration>,
+    /// `-W SEC`: the limit of the whole run, more than zero.
+    pub timeout: Option<Duration>,
+    /// `--ping-interval SEC`, more than zero.
+    pub ping_interval: Option<Duration>,
+    /// `--ping-timeout SEC`, more than zero; only with an interval.
+    pub ping_timeout: Option<Duration>,
+    /// `--on-open TEXT|@FILE`: messages sent after each (re)connect, before stdin; of the kind that
+    /// `binary` says, text ones are UTF-8.
+    pub on_open: Vec<Bytes>,
+    /// `--reconnect`.
+    pub reconnect: bool,
+    /// `--max-retries N`: gives up when so many reconnects in a row have failed; 0 is none at all. Only with
+    /// `reconnect`; none is no limit.
+    pub max_retries: Option<u64>,
+    /// `--close-status-code N` of our Close (RFC 6455 section 7.4).
+    pub close_code: u16,
+    /// `--close-reason TEXT` of our Close: at most 123 bytes.
+    pub close_reason: String,
+    /// `--echo`: every message goes back as it came; nothing is read from stdin or written to stdout.
+    pub echo: bool,
     /// `--raw`: control bytes go to a terminal as they are.
     pub raw: bool,
 }

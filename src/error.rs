@@ -55,6 +55,8 @@ fn status(kind: Kind) -> u8 {
         Kind::TimedOut => 28,
         Kind::Unconfirmed => 55,
         Kind::Lost => 56,
+        Kind::Refused => 23,
+        Kind::Input => 26,
         Kind::TooLarge => 63,
         Kind::Login => 67,
     }

@@ -16,6 +16,7 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io::Write,
     process::ExitCode,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use log::LevelFilter;
@@ -24,6 +25,7 @@ use crate::{
     cli::Invocation,
     config::{Config, Mode},
     error::Error,
+    mode::World,
     run::End,
     sys::{Output, Signals},
 };
@@ -79,11 +81,12 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
             let outcome = serve::run(options, &mut signals).map_err(Error::Serve)?;
             Ok(End::Signal(outcome.signal))
         }
-        Mode::Echo(endpoint, _) | Mode::RoundTrip(endpoint, _) => {
-            let machine = mode::machine(mode, random(), output.is_terminal());
+        Mode::Echo(endpoint, _) | Mode::RoundTrip(endpoint, _) | Mode::Cat(endpoint, _) => {
+            let world = World { seed: random(), terminal: output.is_terminal(), started: now() };
+            let machine = mode::machine(mode, world);
             // Invariant: `machine` has one for every mode but `Serve`.
             let mut machine = machine.expect("a mode that connects has a machine");
-            run::run(endpoint, machine.as_mut(), output, &mut signals)
+            run::run(endpoint, machine.as_mut(), output, &mut signals, world.seed)
         }
     }
 }
@@ -92,7 +95,14 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
 fn normal_level(mode: &Mode) -> LevelFilter {
     match mode {
         Mode::Echo(..) | Mode::RoundTrip(..) | Mode::Serve(_) => LevelFilter::Info,
+        Mode::Cat(..) => LevelFilter::Warn,
     }
+}
+
+/// This moment by both clocks.
+fn now() -> (Instant, u64) {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    (Instant::now(), u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// Good enough for client ids and jitter; no secret depends on it.

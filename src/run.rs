@@ -4,7 +4,9 @@
 //! what it wants printed; then poll(2) on all that is waited for.
 
 use std::{
+    collections::VecDeque,
     io,
+    os::fd::AsFd,
     time::{Duration, Instant},
 };
 
@@ -13,10 +15,13 @@ use log::debug;
 use crate::{
     config::Endpoint,
     error::Error,
-    mode::{Kind, Machine, Next},
+    mode::{Handed, Kind, Machine, Next},
     net::{self, Connection, Connector, Read, Shared},
-    proto::link::{Lost, Received},
-    sys::{self, Output, PollFd, PollFlags, Signals},
+    proto::{
+        backoff::Backoff,
+        link::{Lost, Received},
+    },
+    sys::{self, Input, Output, PollFd, PollFlags, Signals},
 };
 
 /// Frames read before everything else gets its turn.
@@ -42,9 +47,14 @@ pub enum End {
     Signal(i32),
 }
 
+/// A connection that held so long was a good one: the next backoff begins anew.
+const GOOD: Duration = Duration::from_secs(10);
+
 /// Where the connection stands.
 enum Link {
     Down,
+    /// Until the backoff is over.
+    Waiting(Instant),
     Connecting(Box<Connector>),
     Up(Box<Up>),
 }
@@ -58,13 +68,27 @@ struct Up {
     peer_closed: bool,
     /// More may lie in TLS or tungstenite, unseen by poll(2).
     may_have_more: bool,
+    /// poll(2) has told that a read will not block, or of an error.
+    ready: bool,
     /// The machine knows that all was handed to the kernel.
     told_sent: bool,
     /// Why nothing can be sent any more. The connection lasts until all that came before is read.
     broken: Option<Lost>,
+    /// `Connection::sent` when it was told so last, and the end of each thing given since.
+    told_at: u64,
+    ends: VecDeque<u64>,
+    since: Instant,
 }
 
 impl Up {
+    /// How much of what was given since the last `handle_sent` the kernel has.
+    fn handed(&self) -> Handed {
+        let sent = self.connection.sent();
+        let whole = self.ends.partition_point(|end| *end <= sent);
+        let before = whole.checked_sub(1).map_or(self.told_at, |last| self.ends[last]);
+        Handed { whole: whole as u64, partly: whole < self.ends.len() && sent > before }
+    }
+
     /// What waits for the socket is short enough to read on and to be added to.
     fn is_short(&self) -> bool {
         self.connection.queued() < QUEUE_MARK
@@ -77,14 +101,17 @@ pub fn run(
     machine: &mut dyn Machine,
     output: Output,
     signals: &mut Signals,
+    seed: u64,
 ) -> Result<End, Error> {
     let shared = Shared::new(&endpoint.tls);
     let mut turns = Loop {
         endpoint,
         machine,
+        input: Input::stdin(),
         output,
         signals,
         shared,
+        backoff: Backoff::new(seed),
         link: Link::Down,
         unreachable: None,
         stopped_by: None,
@@ -100,9 +127,11 @@ pub fn run(
 struct Loop<'a> {
     endpoint: &'a Endpoint,
     machine: &'a mut dyn Machine,
+    input: Input,
     output: Output,
     signals: &'a mut Signals,
     shared: Shared,
+    backoff: Backoff,
     link: Link,
     unreachable: Option<net::Error>,
     stopped_by: Option<i32>,
@@ -122,9 +151,15 @@ impl Loop<'_> {
         self.advance_link(now);
         if self.machine.poll_deadline().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
+            if let Some(lost) = self.machine.poll_drop(now) {
+                self.drop_link(lost, now);
+            }
         }
         self.transmit(now);
-        self.write_output(now);
+        if self.write_output(now) {
+            // What is written may be acknowledged; a reader that has gone is the end.
+            self.transmit(now);
+        }
         if self.is_over() {
             return Ok(true);
         }
@@ -134,7 +169,8 @@ impl Loop<'_> {
     }
 
     fn is_over(&self) -> bool {
-        let idle = matches!(self.link, Link::Down) && self.machine.poll_next() == Next::Done;
+        let idle =
+            matches!(self.link, Link::Down | Link::Waiting(_)) && self.machine.poll_next() == Next::Done;
         // What was received is printed however slow the reader, but a signal does not wait for it.
         idle && (self.machine.output().is_empty() || self.stopped_by.is_some())
     }
@@ -175,11 +211,7 @@ impl Loop<'_> {
 
     fn advance_link(&mut self, now: Instant) {
         match &mut self.link {
-            Link::Down if self.machine.poll_next() == Next::Connect => {
-                self.link = Link::Connecting(Box::new(Connector::new(self.endpoint, now)));
-                self.advance_link(now);
-            }
-            Link::Down => {}
+            Link::Down | Link::Waiting(_) => self.advance_down(now),
             // Stopped, or nobody reads stdout: what is being made is of no use.
             Link::Connecting(_) if self.machine.poll_next() == Next::Done => self.link = Link::Down,
             Link::Connecting(connector) => {
@@ -189,8 +221,9 @@ impl Loop<'_> {
                     Ok(Some(connection)) => self.handle_connected(connection, by, now),
                     Err(error) => {
                         self.link = Link::Down;
-                        self.machine.handle_unreachable(error.is_permanent(), now);
+                        self.machine.handle_unreachable(error.is_permanent(), &error.to_string(), now);
                         self.unreachable = Some(error);
+                        self.advance_down(now);
                     }
                 }
             }
@@ -198,24 +231,48 @@ impl Loop<'_> {
         }
     }
 
+    /// There is no connection: make one, now or after the backoff.
+    fn advance_down(&mut self, now: Instant) {
+        match (self.machine.poll_next(), &self.link) {
+            (Next::Done, _) => self.link = Link::Down,
+            (Next::Reconnect, Link::Down) => {
+                let retry_after = self.unreachable.take().and_then(|error| error.retry_after());
+                let pause = self.backoff.next(retry_after);
+                debug!("connecting again in {:.1} s", pause.as_secs_f64());
+                self.link = Link::Waiting(now + pause);
+            }
+            (Next::Reconnect, Link::Waiting(until)) if *until > now => {}
+            (Next::Connect | Next::Reconnect, _) => {
+                self.link = Link::Connecting(Box::new(Connector::new(self.endpoint, now)));
+                self.advance_link(now);
+            }
+        }
+    }
+
     fn handle_connected(&mut self, connection: Connection, by: Instant, now: Instant) {
         if let Link::Connecting(connector) = &self.link {
             debug!("{}", connector.timings());
         }
+        self.unreachable = None;
         self.machine.handle_connected(connection.established(), by, now);
         self.link = Link::Up(Box::new(Up {
             connection,
             close_by: None,
             peer_closed: false,
             may_have_more: true,
+            ready: true,
             told_sent: true,
             broken: None,
+            told_at: 0,
+            ends: VecDeque::new(),
+            since: now,
         }));
     }
 
     /// Reads, where stdout keeps up; ends what has broken, or has waited long enough for the peer's Close.
     fn advance_up(&mut self, now: Instant) {
-        if self.reading {
+        let Link::Up(up) = &mut self.link else { return };
+        if self.reading && (std::mem::take(&mut up.ready) || up.may_have_more) {
             if let Some(lost) = self.read(now) {
                 return self.drop_link(lost, now);
             }
@@ -240,7 +297,21 @@ impl Loop<'_> {
         }
     }
 
+    /// Reads what there is. The machine is told of bytes, too: a long message on a slow link is life.
     fn read(&mut self, now: Instant) -> Option<Lost> {
+        let received = |link: &Link| match link {
+            Link::Up(up) => up.connection.received(),
+            _ => 0,
+        };
+        let before = received(&self.link);
+        let lost = self.read_frames(now);
+        if received(&self.link) > before {
+            self.machine.handle_heard(now);
+        }
+        lost
+    }
+
+    fn read_frames(&mut self, now: Instant) -> Option<Lost> {
         let stopped = self.stopped_by.is_some();
         let Link::Up(up) = &mut self.link else { return None };
         up.connection.allow(BYTES_A_TURN);
@@ -274,10 +345,16 @@ impl Loop<'_> {
     }
 
     fn drop_link(&mut self, lost: Lost, now: Instant) {
-        if let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) {
-            up.connection.finish();
-            self.machine.handle_lost(lost, now);
+        let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) else { return };
+        let handed = up.handed();
+        up.connection.finish();
+        if now.saturating_duration_since(up.since) >= GOOD {
+            self.backoff.reset();
         }
+        self.look_at_input(now);
+        self.machine.handle_lost(lost, handed, now);
+        // Another connection is begun at once, or waited for.
+        self.advance_down(now);
     }
 
     /// Takes what the machine wants sent while the queue is short, and flushes.
@@ -298,36 +375,39 @@ impl Loop<'_> {
         if up.broken.is_some() {
             return Ok(());
         }
-        loop {
-            let mut asked = false;
-            while up.is_short() {
-                let Some(what) = self.machine.poll_transmit(now) else { break };
-                asked = true;
-                up.told_sent = false;
-                up.connection.send(what)?;
-            }
-            if !up.connection.flush()? {
-                return Ok(());
-            }
-            if !up.told_sent {
-                up.told_sent = true;
+        // The machine is asked for more only behind an empty queue: a peer that reads, but never fast enough to
+        // empty it, would else have what is known of each message gather for as long as the stream lasts.
+        while up.connection.flush()? {
+            if !std::mem::replace(&mut up.told_sent, true) {
+                up.ends.clear();
+                up.told_at = up.connection.sent();
                 self.machine.handle_sent(Instant::now());
             }
-            if !asked {
-                return Ok(());
+            while up.is_short() {
+                let Some(what) = self.machine.poll_transmit(now) else { break };
+                up.told_sent = false;
+                let sent = up.connection.send(what);
+                up.ends.push_back(up.connection.sent() + up.connection.queued() as u64);
+                sent?;
+            }
+            if up.told_sent {
+                break;
             }
         }
+        Ok(())
     }
 
-    fn write_output(&mut self, now: Instant) {
+    /// Writes what stdout takes; true where that, or its end, may have made something to send.
+    fn write_output(&mut self, now: Instant) -> bool {
         if self.output_gone || self.machine.output().is_empty() {
-            return;
+            return false;
         }
         match self.output.write(self.machine.output()) {
-            Ok(0) => {}
+            Ok(0) => return false,
             Ok(n) => self.machine.handle_written(n, now),
             Err(error) => self.lose_output(error, now),
         }
+        true
     }
 
     fn lose_output(&mut self, error: io::Error, now: Instant) {
@@ -338,42 +418,79 @@ impl Loop<'_> {
         }
     }
 
-    /// poll(2) on all that is waited for.
+    /// Reads stdin once. Only after poll(2) said that it is ready.
+    fn read_input(&mut self, now: Instant) {
+        match self.input.read() {
+            Ok(data) if data.is_empty() => self.machine.handle_input_end(now),
+            Ok(data) => self.machine.handle_input(data, now),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.machine.handle_input_failed(&error.to_string(), now),
+        }
+    }
+
+    /// The connection is gone: whether something waits on stdin decides whether all input was sent.
+    fn look_at_input(&mut self, now: Instant) {
+        if !self.machine.has_input() {
+            return;
+        }
+        let mut fds = [PollFd::new(&self.input, PollFlags::IN)];
+        if sys::poll(&mut fds, Some(Duration::ZERO)).is_ok() && !fds[0].revents().is_empty() {
+            self.read_input(now);
+        }
+    }
+
+    /// poll(2) on all that is waited for, and stdin read where it is ready.
     fn wait(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         let timeout = self.wake_at(now).map(|at| at.saturating_duration_since(now));
         let mut fds = Vec::with_capacity(4);
         fds.push(PollFd::new(&*self.signals, PollFlags::IN));
-        let output_pending = !self.machine.output().is_empty();
-        if !self.output_gone {
-            // With no event asked for, poll(2) still tells that the reader has gone.
-            let events = if output_pending { PollFlags::OUT } else { PollFlags::empty() };
-            fds.push(PollFd::new(&self.output, events));
-        }
+        // With no event asked for, poll(2) still tells that the reader of stdout has gone.
+        let events = if self.machine.output().is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+        let output = (!self.output_gone).then(|| add(&mut fds, &self.output, events));
+        let input = self.wants_input().then(|| add(&mut fds, &self.input, PollFlags::IN));
+        let mut socket = None;
         match &self.link {
-            Link::Down => {}
+            Link::Down | Link::Waiting(_) => {}
             Link::Connecting(connector) => connector.interests(&mut fds),
             Link::Up(up) => {
                 let events = up.connection.interest(self.reading && up.is_short());
                 // A descriptor of which nothing is wanted would still tell of POLLHUP, at once and for ever.
                 if !events.is_empty() && up.broken.is_none() {
-                    fds.push(PollFd::new(&up.connection, events));
+                    socket = Some(add(&mut fds, &up.connection, events));
                 }
             }
         }
         sys::poll(&mut fds, timeout).map_err(Error::Poll)?;
-        let gone = !self.output_gone && Output::is_gone(fds[1].revents());
+        let gone = output.is_some_and(|n| Output::is_gone(fds[n].revents()));
+        let ready = input.is_some_and(|n| !fds[n].revents().is_empty());
         self.signalled = !fds[0].revents().is_empty();
+        let socket = socket.map(|n| fds[n].revents());
+        drop(fds);
+        if let (Link::Up(up), Some(events)) = (&mut self.link, socket) {
+            up.ready |= up.connection.is_readable(events);
+        }
         if gone {
             self.lose_output(io::ErrorKind::BrokenPipe.into(), Instant::now());
+        } else if ready {
+            self.read_input(Instant::now());
         }
         Ok(())
     }
 
+    /// stdin is read only where what comes from it can go out soon.
+    fn wants_input(&self) -> bool {
+        let Link::Up(up) = &self.link else { return false };
+        up.connection.queued() < QUEUE_MARK && self.machine.wants_input()
+    }
+
     fn wake_at(&self, now: Instant) -> Option<Instant> {
         let link = match &self.link {
-            Link::Down if self.machine.poll_next() == Next::Connect => Some(now),
+            Link::Down if self.machine.poll_next() != Next::Done => Some(now),
             Link::Down => None,
+            Link::Waiting(until) => Some(*until),
+            // The machine gave up meanwhile, by its own limit.
+            Link::Connecting(_) if self.machine.poll_next() == Next::Done => Some(now),
             Link::Connecting(connector) => Some(connector.wake_at()),
             Link::Up(up) if up.may_have_more && self.reading && up.is_short() => Some(now),
             Link::Up(up) => up.close_by,
@@ -382,8 +499,14 @@ impl Loop<'_> {
     }
 }
 
+/// Adds a descriptor; its place.
+fn add<'a>(fds: &mut Vec<PollFd<'a>>, fd: &'a impl AsFd, events: PollFlags) -> usize {
+    fds.push(PollFd::new(fd, events));
+    fds.len() - 1
+}
+
 /// Whether what the socket brings has a place. After a signal it needs none: only the peer's Close is waited
 /// for, and that may lie behind what a stalled stdout left unread.
 fn has_room(machine: &dyn Machine, stopped: bool) -> bool {
-    stopped || machine.output().len() < OUTPUT_MARK
+    stopped || (machine.output().len() < OUTPUT_MARK && !machine.is_congested())
 }

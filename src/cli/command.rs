@@ -7,6 +7,8 @@ use super::flags::Set;
 pub enum Command {
     /// `wspipe echo`.
     Echo,
+    /// `wspipe cat`.
+    Cat,
     /// `wspipe mqtt`.
     Mqtt,
     /// `wspipe serve`.
@@ -15,12 +17,13 @@ pub enum Command {
 
 impl Command {
     /// In the order of the help.
-    pub const ALL: [Command; 3] = [Command::Echo, Command::Mqtt, Command::Serve];
+    pub const ALL: [Command; 4] = [Command::Echo, Command::Cat, Command::Mqtt, Command::Serve];
 
     /// As it is typed.
     pub fn name(self) -> &'static str {
         match self {
             Command::Echo => "echo",
+            Command::Cat => "cat",
             Command::Mqtt => "mqtt",
             Command::Serve => "serve",
         }
@@ -40,7 +43,7 @@ impl Command {
     pub fn usage(self) -> &'static str {
         match self {
             Command::Echo => "[OPTIONS] [URL] [MESSAGE]",
-            Command::Mqtt => "[OPTIONS] URL",
+            Command::Cat | Command::Mqtt => "[OPTIONS] URL",
             Command::Serve => "[OPTIONS] [URL]",
         }
     }
@@ -49,6 +52,7 @@ impl Command {
     pub fn summary(self) -> &'static str {
         match self {
             Command::Echo => "Send a message to a WebSocket echo server and check the reply",
+            Command::Cat => "Send stdin to a WebSocket and print what it sends, byte-exact",
             Command::Mqtt => "Check an MQTT broker with one round trip: subscribe, publish, receive",
             Command::Serve => "Run a local WebSocket echo server to test against",
         }
@@ -66,6 +70,20 @@ one line for each reply, and a summary.
 URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH][?QUERY] or wss://..., the default is
 ws://localhost:8000/websocket. USER and PASSWORD are percent-encoded and go out as
 HTTP Basic authentication, unless -H gives another Authorization."
+            }
+            Command::Cat => {
+                "\
+Connects, sends each line of stdin as a text message, without its newline, and
+prints each message that comes as one line; both at once. --in and --out choose
+other framings, -b sends binary messages.
+
+The end of stdin ends it once nothing has come for a second (-w). That is a guess:
+a script says what it waits for, with -C N or --until TEXT, and a limit with -W SEC.
+The server's Close ends it too; without one the connection counts as lost.
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH][?QUERY], wss://... is the same over TLS.
+USER and PASSWORD are percent-encoded and go out as HTTP Basic authentication, unless
+-H gives another Authorization."
             }
             Command::Mqtt => {
                 "\
@@ -94,6 +112,18 @@ Port 0 lets the system choose one. Ctrl-C ends it."
                 ("wspipe echo wss://echo.example.com/ 'good day'", "One message over TLS"),
                 ("wspipe echo -c 10 -i 0.2 --size 1k ws://localhost:8000/ws", "Ten of 1024 bytes, timed"),
                 ("wspipe echo -H 'Cookie: id=1' --skip 1 wss://h/chat hi", "A server that greets first"),
+            ],
+            Command::Cat => &[
+                ("echo hello | wspipe cat -C 1 wss://echo.example.com/", "One message, one reply"),
+                ("journalctl -f | wspipe cat -w 0 wss://h/logs", "Every line to a server"),
+                (
+                    "wspipe cat --no-stdin --on-open '{\"op\":\"subscribe\"}' --reconnect wss://h/feed",
+                    "Receive only: subscribe at each connect, print what comes",
+                ),
+                (
+                    "wspipe cat --in whole --out chunk -b -C 1 ws://h < photo.jpg > reply",
+                    "One file, one reply",
+                ),
             ],
             Command::Mqtt => &[
                 ("wspipe mqtt ws://localhost:9001", "Is the broker well?"),

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use self::mqtt::mqtt;
+use self::{cat::cat, mqtt::mqtt};
 use super::{
     command::Command,
     error::{UsageError, shown},
@@ -22,6 +22,7 @@ use crate::config::{
     url::{self, Purpose, Url, Userinfo},
 };
 
+mod cat;
 mod mqtt;
 
 /// The environment.
@@ -47,6 +48,7 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
     };
     let mode = match low.command {
         Command::Echo => echo(low)?,
+        Command::Cat => cat(&low)?,
         Command::Mqtt => round_trip(low, env)?,
         Command::Serve => serve(low)?,
     };
@@ -56,12 +58,7 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
 fn echo(low: LowArgs) -> Result<Mode, UsageError> {
     at_most(&low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Echo)).transpose()?;
-    let (url, userinfo) = read_url(text.unwrap_or(DEFAULT_URL), Purpose::WebSocket)?;
-    let mut endpoint = endpoint(&low, url)?;
-    if let Some(userinfo) = userinfo {
-        basic_auth(&mut endpoint.headers, &userinfo)?;
-    }
-    endpoint.subprotocols = subprotocols(&low)?;
+    let endpoint = websocket(&low, text.unwrap_or(DEFAULT_URL))?;
     let binary = low.binary;
     let message = echo_message(&low, endpoint.max_message)?;
     if !binary && std::str::from_utf8(&message).is_err() {
@@ -146,6 +143,8 @@ fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
     }
     let instead = match command {
         Command::Echo => format!("a message stands after the URL, as in: wspipe echo {DEFAULT_URL} {text}"),
+        Command::Cat if url == "-" => "stdin is read without it, and --no-stdin leaves it alone".to_owned(),
+        Command::Cat => format!("as in: wspipe cat {DEFAULT_URL}"),
         Command::Mqtt if !url.is_empty() && url.bytes().all(|b| b.is_ascii_digit()) => {
             "to test N times say --count N (-c keeps the session here)".to_owned()
         }
@@ -165,6 +164,17 @@ fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Usa
         )));
     }
     Ok((url, userinfo))
+}
+
+/// The endpoint of a command that is about the WebSocket itself.
+fn websocket(low: &LowArgs, url: &str) -> Result<Endpoint, UsageError> {
+    let (url, userinfo) = read_url(url, Purpose::WebSocket)?;
+    let mut endpoint = endpoint(low, url)?;
+    if let Some(userinfo) = userinfo {
+        basic_auth(&mut endpoint.headers, &userinfo)?;
+    }
+    endpoint.subprotocols = subprotocols(low)?;
+    Ok(endpoint)
 }
 
 fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {

@@ -10,6 +10,10 @@ pub type Set = u16;
 pub enum Group {
     /// What is sent and what is expected.
     Test,
+    /// What is sent and how messages stand on stdin and stdout.
+    Messages,
+    /// What ends it.
+    End,
     /// MQTT login and session.
     Session,
     /// The Will Message.
@@ -24,13 +28,23 @@ pub enum Group {
 
 impl Group {
     /// In the order of the help.
-    pub const ALL: [Group; 6] =
-        [Group::Test, Group::Session, Group::Will, Group::Connection, Group::Tls, Group::Output];
+    pub const ALL: [Group; 8] = [
+        Group::Test,
+        Group::Messages,
+        Group::End,
+        Group::Session,
+        Group::Will,
+        Group::Connection,
+        Group::Tls,
+        Group::Output,
+    ];
 
     /// The heading.
     pub fn title(self) -> &'static str {
         match self {
             Group::Test => "Test",
+            Group::Messages => "Messages",
+            Group::End => "End",
             Group::Session => "Login and session",
             Group::Will => "Will",
             Group::Connection => "Connection",

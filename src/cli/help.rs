@@ -28,6 +28,7 @@ const WIDTH: usize = 96;
 const STATUSES: &[(&str, &str, &[Command])] = &[
     ("0", "done, clean", &Command::ALL),
     ("1", "the reply differs or replies are missing", &[Command::Echo]),
+    ("1", "the messages that -C or --until waits for did not come", &[Command::Cat]),
     ("1", "the round trip was not completed", &[Command::Mqtt]),
     ("2", "usage: bad option, value or URL", &Command::ALL),
     ("6", "could not resolve the host", &Command::ALL),
@@ -37,7 +38,9 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("9", "denied by the broker", &[Command::Mqtt]),
     ("10", "ended by the peer", CLIENTS),
     ("22", "upgrade refused: HTTP status", CLIENTS),
-    ("23", "could not write stdout", CLIENTS),
+    ("23", "could not write stdout", &[Command::Echo, Command::Mqtt]),
+    ("23", "could not write stdout, or --strict refused a message", &[Command::Cat]),
+    ("26", "could not read stdin or a file, or its content is refused", &[Command::Cat]),
     ("26", "could not read the password file", &[Command::Mqtt]),
     ("28", "timed out", CLIENTS),
     ("35", "TLS handshake failed", CLIENTS),
@@ -49,7 +52,7 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("130, 143", "ended by SIGINT, SIGTERM", &Command::ALL),
 ];
 
-const CLIENTS: &[Command] = &[Command::Echo, Command::Mqtt];
+const CLIENTS: &[Command] = &[Command::Echo, Command::Cat, Command::Mqtt];
 
 /// `wspipe --version`.
 pub fn version() -> String {

@@ -10,9 +10,9 @@ use super::{
     error::UsageError,
     flags,
     rewrite::unmarked,
-    value::{Expiry, FromArg, Header, Payload, Seconds, Size, Token},
+    value::{Expiry, FromArg, Header, Payload, Seconds, Size, Token, Wait},
 };
-use crate::config::{QoS, Version};
+use crate::config::{Framing, QoS, Version};
 
 /// The arguments of one command. A field of another command's flag is empty.
 #[derive(Debug)]
@@ -38,9 +38,12 @@ pub struct LowArgs {
     pub interval: Option<Seconds>,
     pub timeout: Option<Seconds>,
     pub size: Option<Size>,
+    /// Of --binary and --text the last one holds.
     pub binary: bool,
     pub skip: Option<u64>,
     pub raw: bool,
+
+    pub cat: LowCat,
 
     pub topic: Option<String>,
     pub message: Option<Payload>,
@@ -64,12 +67,37 @@ pub struct LowArgs {
     pub will_delay_interval: Option<u32>,
 }
 
+/// The flags that only `wspipe cat` has.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowCat {
+    pub input: Option<Framing>,
+    pub output: Option<Framing>,
+    pub null: bool,
+    pub strict: bool,
+    pub no_stdin: bool,
+    pub one_message: bool,
+    pub until: Option<Payload>,
+    pub wait: Option<Wait>,
+    pub ping_interval: Option<Seconds>,
+    pub ping_timeout: Option<Seconds>,
+    pub on_open: Vec<Payload>,
+    pub reconnect: bool,
+    pub max_retries: Option<u64>,
+    pub close_status_code: Option<u16>,
+    pub close_reason: Option<String>,
+    pub echo: bool,
+}
+
 impl LowArgs {
     /// Takes the rewritten arguments apart.
     ///
     /// # Errors
     /// A value that is not what its flag takes.
     pub fn extract(command: Command, rewritten: Vec<OsString>) -> Result<LowArgs, UsageError> {
+        // Marked values cannot be equal to a flag.
+        let kind = rewritten.iter().rfind(|argument| *argument == "--binary" || *argument == "--text");
+        let binary = kind.is_some_and(|kind| kind == "--binary");
         let mut args = Extract { command, args: pico_args::Arguments::from_vec(rewritten) };
         let low = LowArgs {
             command,
@@ -89,9 +117,10 @@ impl LowArgs {
             interval: args.last("--interval")?,
             timeout: args.last("--timeout")?,
             size: args.last("--size")?,
-            binary: args.has("--binary"),
+            binary,
             skip: args.last("--skip")?,
             raw: args.has("--raw"),
+            cat: LowCat::extract(&mut args)?,
             topic: args.last("--topic")?,
             message: args.last("--message")?,
             qos: args.last("--qos")?,
@@ -113,6 +142,8 @@ impl LowArgs {
             will_retain: args.has("--will-retain"),
             will_delay_interval: args.last("--will-delay-interval")?,
         };
+        // Taken out; which of them holds was found above.
+        let _ = (args.has("--binary"), args.has("--text"));
         Ok(LowArgs { positionals: args.left_over()?, ..low })
     }
 
@@ -127,6 +158,29 @@ impl LowArgs {
         let default = flags::by_long(self.command, long).and_then(|flag| flag.default);
         let default = default.ok_or_else(|| UsageError::new(format!("{long} has no default")))?;
         T::from_arg(OsStr::new(default)).map_err(|why| UsageError::new(format!("{long} {why}")))
+    }
+}
+
+impl LowCat {
+    fn extract(args: &mut Extract) -> Result<LowCat, UsageError> {
+        Ok(LowCat {
+            input: args.last("--in")?,
+            output: args.last("--out")?,
+            null: args.has("--null"),
+            strict: args.has("--strict"),
+            no_stdin: args.has("--no-stdin"),
+            one_message: args.has("--one-message"),
+            until: args.last("--until")?,
+            wait: args.last("--wait")?,
+            ping_interval: args.last("--ping-interval")?,
+            ping_timeout: args.last("--ping-timeout")?,
+            on_open: args.all("--on-open")?,
+            reconnect: args.has("--reconnect"),
+            max_retries: args.last("--max-retries")?,
+            close_status_code: args.last("--close-status-code")?,
+            close_reason: args.last("--close-reason")?,
+            echo: args.has("--echo"),
+        })
     }
 }
 

@@ -8,34 +8,84 @@ use super::{
 };
 
 const ECHO: Set = Command::Echo.set();
+const CAT: Set = Command::Cat.set();
 const MQTT: Set = Command::Mqtt.set();
-const ALL: Set = ECHO | MQTT | Command::Serve.set();
+const WEBSOCKETS: Set = ECHO | CAT;
+const ALL: Set = WEBSOCKETS | MQTT | Command::Serve.set();
 
 /// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
+///
+/// The first that fits answers, so that rows of one command stand before those of all.
 const ELSEWHERE: &[(&[&str], Set, &str)] = &[
+    // websocat and wscat.
+    (
+        &["-n"],
+        CAT,
+        "say -w inf to stay after the end of stdin, --no-stdin to read none, -k for any certificate",
+    ),
+    (&["--no-close"], CAT, "say -w inf to stay after the end of stdin, or --no-stdin to read none"),
+    (
+        &["-E", "--exit-on-eof"],
+        CAT,
+        "leave it out: the server's Close ends it, and so does the end of stdin after -w SEC of quiet",
+    ),
+    (&["--max-messages-rev"], CAT, "say -C N: what is counted is what comes"),
+    (&["-c"], CAT, "the URL stands by itself (to end after N messages say -C N)"),
+    (&["-x", "--execute"], CAT, "say --on-open TEXT (-w SEC waits here too), or send it by stdin"),
+    (&["-s"], CAT, "say --subprotocol NAME or --quiet; a server is 'wspipe serve'"),
+    (&["--server-mode"], CAT, "a server is 'wspipe serve'"),
+    (&["--base64", "--base64-text"], CAT, "say --in base64, --out base64 or both"),
+    (
+        &["-L", "--lengthprefixed"],
+        CAT,
+        "say --in length, --out length or both for a length before each message; the URL stands by itself",
+    ),
+    (&["-S"], CAT, "leave it out: messages are never split (--strict refuses a newline inside of one)"),
+    (&["-u", "--unidirectional"], CAT, "to print nothing say > /dev/null; a login belongs in the URL"),
+    (&["-U", "--unidirectional-reverse"], CAT, "say --no-stdin"),
+    (&["-p", "--preamble"], CAT, "say --on-open TEXT; the port belongs in the URL"),
+    (&["-P", "--show-ping-pong", "--print-ping-rtts"], CAT, "say -d, or --out json for lines on stdout"),
+    (&["--autoreconnect", "--retry"], CAT, "say --reconnect"),
+    (&["-B", "--buffer-size", "--no-line"], CAT, "leave it out: a message of any length stays one"),
+    (&["--linemode-strip-newlines"], CAT, "leave it out: a line is sent without its newline"),
+    (&["--max-ws-message-length", "--max-ws-frame-length"], CAT, "say --max-message"),
+    (&["--tls-domain"], CAT, "say --servername"),
+    (&["--jsonrpc"], CAT, "stdin is sent as it is: write the whole request there"),
+    // curl.
+    (&["-N", "--no-buffer"], CAT, "leave it out: a message is printed as soon as it has come"),
+    (&["-T", "--upload-file"], CAT, "the shell says it: < FILE"),
+    (&["-o", "--output"], CAT, "the shell says it: > FILE (wscat's -o is --origin)"),
+    (&["--data", "--data-binary"], CAT, "say --on-open TEXT or @FILE, or send it by stdin"),
+    (&["--max-time"], CAT, "say -W SEC"),
+    (&["-m", "--message"], CAT, "messages come from stdin and from --on-open (a limit is -W SEC)"),
+    (&["--file"], CAT, "the shell says it: < FILE"),
     (&["-h", "--host"], ALL, "the host belongs in the URL, as in ws://HOST:PORT/PATH (-h alone is help)"),
     (&["-p", "--port"], ALL, "the port belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["-L", "--url", "--connect"], ALL, "the URL stands by itself"),
     (&["--path"], ALL, "the path belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["--ws", "--tls", "--ssl"], ALL, "the URL's scheme says it: ws://, wss://, mqtt:// or mqtts://"),
-    (&["-l", "--listen"], ECHO, "the server is 'wspipe serve'"),
+    (&["-l", "--listen"], WEBSOCKETS, "the server is 'wspipe serve'"),
     (&["-v", "--verbose"], ALL, "say -d"),
     (&["-V", "--version"], ALL, "it stands alone: wspipe --version"),
-    (&["-n", "--no-check"], ECHO, "say --insecure"),
+    (&["-n"], ECHO, "say --insecure"),
+    (&["--no-check"], WEBSOCKETS, "say --insecure"),
     (&["-o"], ECHO, "say --origin"),
     (&["-s"], ECHO, "say --subprotocol"),
     (&["-x", "--execute"], ECHO, "the message stands after the URL"),
     (&["-t", "-m", "--message"], ECHO, "the message stands after the URL (topics are for 'wspipe mqtt')"),
-    (&["-q"], ECHO | Command::Serve.set(), "say --quiet"),
+    (&["-q", "--silent"], WEBSOCKETS | Command::Serve.set(), "say --quiet"),
     (
         &["-u", "--user", "--auth", "--basic-auth"],
-        ECHO,
+        WEBSOCKETS,
         "the login belongs in the URL: ws://USER:PASSWORD@HOST/",
     ),
-    (&["--ua", "-A", "--user-agent"], ECHO | MQTT, "say -H 'User-Agent: ...'"),
-    (&["-C"], MQTT, "say --count"),
+    (&["--ua", "-A", "--user-agent"], WEBSOCKETS | MQTT, "say -H 'User-Agent: ...'"),
+    (&["-C"], ECHO | MQTT, "say --count"),
     (&["--no-clean"], MQTT, "say -c (--disable-clean-session)"),
 ];
+
+/// Where a message was meant.
+const DASHES: &str = "a message that begins with '-' stands after '--'";
 
 /// An unknown `--name`.
 pub fn unknown_long(command: Command, name: &str) -> UsageError {
@@ -68,12 +118,15 @@ pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError
         let beginning: String = argument.chars().take(at + 1).chain(rest.chars()).collect();
         what.push_str(&format!(" in {}", shown(&beginning)));
     }
-    if let Some(answer) = elsewhere(command, &spelling) {
-        return UsageError::new(format!("{what}: {answer}"));
-    }
     let dashed = format!("-{argument}");
     if flags::by_long(command, dashed.split('=').next().unwrap_or(&dashed)).is_some() {
         return UsageError::new(format!("{what}: did you mean {dashed}, with two dashes?"));
+    }
+    if let Some(answer) = elsewhere(command, &spelling) {
+        return UsageError::new(format!("{what}: {answer}"));
+    }
+    if command == Command::Echo && letter.is_ascii_digit() {
+        return UsageError::new(format!("{what} ({DASHES})"));
     }
     if let Some(owners) = owners(|other| flags::by_letter(other, letter).is_some()) {
         return UsageError::new(format!(
@@ -87,7 +140,7 @@ pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError
         return UsageError::new(format!("{what}: did you mean {}?", flag.spelling(command)));
     }
     if command == Command::Echo {
-        return UsageError::new(format!("{what} (a message that begins with '-' stands after '--')"));
+        return UsageError::new(format!("{what} ({DASHES})"));
     }
     UsageError::new(format!("{what} (see 'wspipe {} --help')", command.name()))
 }
@@ -114,7 +167,7 @@ pub fn unknown_command(name: &str) -> UsageError {
     }
 }
 
-/// `echo, mqtt, serve`.
+/// `echo, cat, mqtt, serve`.
 pub fn command_names() -> String {
     Command::ALL.map(Command::name).join(", ")
 }
@@ -133,7 +186,11 @@ fn owners(has: impl Fn(Command) -> bool) -> Option<String> {
         .filter(|command| has(*command))
         .map(|command| format!("'wspipe {}'", command.name()))
         .collect();
-    if owners.is_empty() { None } else { Some(owners.join(" and ")) }
+    match owners.split_last() {
+        None => None,
+        Some((last, [])) => Some(last.clone()),
+        Some((last, others)) => Some(format!("{} and {last}", others.join(", "))),
+    }
 }
 
 /// The name that `typed` abbreviates, or the nearest by edit distance within a third of its length.

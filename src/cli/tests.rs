@@ -155,6 +155,11 @@ fn positionals_are_checked() {
         (&["echo", "ws://h", "a", "b"], "'b' is one argument too many"),
         (&["echo", "mqtt://h"], "wspipe mqtt mqtt://"),
         (&["echo", "http://h"], "ws://"),
+        (&["cat"], "there is no URL, as in: wspipe cat ws://"),
+        (&["cat", "-"], "'-' is not a URL, there is no '://' in it: stdin is read without it"),
+        (&["cat", "file"], "as in: wspipe cat ws://"),
+        (&["cat", "ws://h", "hello"], "messages come from stdin and from --on-open"),
+        (&["cat", "mqtt://h"], "wspipe mqtt mqtt://"),
         (&["mqtt"], "there is no URL"),
         (&["mqtt", "broker"], "as in: wspipe mqtt ws://"),
         (&["mqtt", "-c", "5"], "--count N"),
@@ -177,7 +182,7 @@ fn what_was_meant_is_said() {
         (&[][..], "usage: wspipe COMMAND"),
         (&["eco"], "did you mean 'echo'?"),
         (&["server"], "did you mean 'serve'?"),
-        (&["frobnicate"], "the commands are echo, mqtt, serve"),
+        (&["frobnicate"], "the commands are echo, cat, mqtt, serve"),
         (&["ws://u:secret@h"], "a command stands before the URL"),
         (&["-d", "echo"], "-d is before it"),
         (&["-h", "echo"], "-h stands alone"),
@@ -198,11 +203,14 @@ fn what_was_meant_is_said() {
             &["mqtt", "ws://h", "--skip=1"],
             "unknown option --skip: it belongs to 'wspipe echo', not to 'wspipe mqtt'",
         ),
-        (&["mqtt", "ws://h", "-b"], "it belongs to 'wspipe echo'"),
+        (&["mqtt", "ws://h", "-b"], "it belongs to 'wspipe echo' and 'wspipe cat', not to"),
         (&["echo", "--qos", "1"], "it belongs to 'wspipe mqtt'"),
         (&["echo", "-r"], "it belongs to 'wspipe mqtt'"),
-        (&["serve", "--origin", "x"], "it belongs to 'wspipe echo' and 'wspipe mqtt'"),
+        (&["serve", "--origin", "x"], "it belongs to 'wspipe echo', 'wspipe cat' and 'wspipe mqtt'"),
         (&["echo", "ws://h", "-5"], "stands after '--'"),
+        (&["echo", "ws://h", "-1"], "stands after '--'"),
+        (&["echo", "--reconnect"], "it belongs to 'wspipe cat', not to 'wspipe echo'"),
+        (&["echo", "-C", "5"], "say --count"),
         (&["echo", "-B"], "did you mean -b/--binary?"),
         (&["echo", "-n"], "say --insecure"),
         (&["echo", "--version"], "wspipe --version"),
@@ -310,16 +318,16 @@ fn options_that_need_5_forbid_falling_back() {
 }
 
 /// A file of this test process, removed at the end of the test.
-struct TempFile(PathBuf);
+pub(super) struct TempFile(PathBuf);
 
 impl TempFile {
-    fn new(name: &str, content: &[u8]) -> TempFile {
+    pub(super) fn new(name: &str, content: &[u8]) -> TempFile {
         let path = std::env::temp_dir().join(format!("wspipe-{}-{name}", std::process::id()));
         std::fs::write(&path, content).expect("a temporary directory that can be written");
         TempFile(path)
     }
 
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.0.to_str().expect("a UTF-8 temporary directory")
     }
 }
@@ -393,7 +401,7 @@ fn generated_identifiers_differ() {
 
 #[test]
 fn random_arguments_never_panic() {
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 30] = [
         "-",
         "--",
         "-c",
@@ -418,6 +426,12 @@ fn random_arguments_never_panic() {
         "-V",
         "311",
         "--he",
+        "-C1",
+        "-0b",
+        "--in=json",
+        "--on-open",
+        "@@",
+        "-w",
     ];
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut next = move |bound: usize| {
@@ -428,7 +442,7 @@ fn random_arguments_never_panic() {
     };
     let mut runs = 0;
     for _ in 0..20_000 {
-        let mut args = vec![OsString::from(["echo", "mqtt", "serve"][next(3)])];
+        let mut args = vec![OsString::from(["echo", "cat", "mqtt", "serve"][next(4)])];
         for _ in 0..next(6) {
             let mut bytes = PIECES[next(PIECES.len())].as_bytes().to_vec();
             if next(8) == 0 {

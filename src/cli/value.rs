@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::error::shown;
-use crate::config::{QoS, Version};
+use crate::config::{Framing, QoS, Version};
 
 /// A value that an argument can be.
 pub trait FromArg: Sized {
@@ -24,6 +24,10 @@ pub trait FromArg: Sized {
 /// Seconds, with a fraction if need be, up to a year.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seconds(pub Duration);
+
+/// Seconds, or `inf` for no end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wait(pub Option<Duration>);
 
 /// Bytes, with a suffix k, M or G if need be, up to 4G.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +108,30 @@ impl FromArg for u16 {
     }
 }
 
+/// The longest time that can be given: a year, in seconds.
+const YEAR: f64 = 31_536_000.0;
+
 impl FromArg for Seconds {
     fn from_arg(argument: &OsStr) -> Result<Self, String> {
-        const YEAR: f64 = 31_536_000.0;
         let text = utf8(argument)?;
         // f64 also takes "inf", "nan", "1e9" and signs: none of them is a time here.
         let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         match text.parse::<f64>() {
             Ok(seconds) if plain && seconds <= YEAR => Ok(Seconds(Duration::from_secs_f64(seconds))),
             _ => Err(format!("takes a number of seconds from 0 to {YEAR}, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Wait {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        if text == "inf" {
+            return Ok(Wait(None));
+        }
+        match Seconds::from_arg(argument) {
+            Ok(Seconds(duration)) => Ok(Wait(Some(duration))),
+            Err(_) => Err(format!("takes a number of seconds from 0 to {YEAR} or inf, not {}", shown(text))),
         }
     }
 }
@@ -136,6 +155,22 @@ impl FromArg for Size {
             .ok_or_else(|| {
                 format!("takes a number of bytes (1000, 64k, 8M), at most 4G, not {}", shown(text))
             })
+    }
+}
+
+impl FromArg for Framing {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        match text {
+            "line" => Ok(Framing::Line),
+            "null" => Ok(Framing::Null),
+            "length" => Ok(Framing::Length),
+            "chunk" => Ok(Framing::Chunk),
+            "whole" => Ok(Framing::Whole),
+            "base64" => Ok(Framing::Base64),
+            "json" => Ok(Framing::Json),
+            _ => Err(format!("takes line, null, length, chunk, whole, base64 or json, not {}", shown(text))),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use log::{debug, info};
 
 use super::{
-    Failure, Kind, Machine, Next, OutBuffer, Reading, close_normally, describe_close, is_normal_close,
+    Failure, Handed, Kind, Machine, Next, OutBuffer, Reading, close_normally, describe_close, is_normal_close,
 };
 use crate::{
     config::{self, Endpoint},
@@ -263,7 +263,7 @@ impl Machine for Echo {
 
     fn handle_sent(&mut self, _now: Instant) {}
 
-    fn handle_lost(&mut self, lost: Lost, _now: Instant) {
+    fn handle_lost(&mut self, lost: Lost, _handed: Handed, _now: Instant) {
         if self.state == State::Running {
             let doing = format!("waiting for reply {} of {}", self.received + 1, self.wanted());
             self.finish(Some(Failure::lost(&lost, &self.url, &doing)));
@@ -274,7 +274,7 @@ impl Machine for Echo {
         self.state = State::Ended;
     }
 
-    fn handle_unreachable(&mut self, _permanent: bool, _now: Instant) {
+    fn handle_unreachable(&mut self, _permanent: bool, _text: &str, _now: Instant) {
         self.state = State::Ended;
         self.failure = Some(Failure::new(Kind::Unreachable, ""));
     }

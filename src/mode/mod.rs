@@ -1,10 +1,13 @@
 //! One machine a command, between the loop and the protocols. No I/O, no clock.
 
+mod cat;
 mod echo;
 mod mqtt;
 mod roundtrip;
 
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::{
     config::Mode,
@@ -23,14 +26,26 @@ pub trait Machine {
     /// Something arrived.
     fn handle_received(&mut self, received: Received<'_>, now: Instant);
 
+    /// Bytes arrived, of whole messages or of parts.
+    fn handle_heard(&mut self, _now: Instant) {}
+
     /// All that `poll_transmit` gave has been handed to the kernel.
     fn handle_sent(&mut self, now: Instant);
 
     /// The connection is no more. Also told where the peer leaves our Close unanswered.
-    fn handle_lost(&mut self, lost: Lost, now: Instant);
+    fn handle_lost(&mut self, lost: Lost, handed: Handed, now: Instant);
 
-    /// No connection came to be; `permanent` where trying again is of no use.
-    fn handle_unreachable(&mut self, permanent: bool, now: Instant);
+    /// No connection came to be, as `text` says; `permanent` where trying again is of no use.
+    fn handle_unreachable(&mut self, permanent: bool, text: &str, now: Instant);
+
+    /// Bytes from stdin.
+    fn handle_input(&mut self, _data: Bytes, _now: Instant) {}
+
+    /// stdin has ended.
+    fn handle_input_end(&mut self, _now: Instant) {}
+
+    /// stdin could not be read.
+    fn handle_input_failed(&mut self, _error: &str, _now: Instant) {}
 
     /// `n` bytes of `output` have been written.
     fn handle_written(&mut self, n: usize, now: Instant);
@@ -47,11 +62,31 @@ pub trait Machine {
     /// SIGINT or SIGTERM: end cleanly.
     fn handle_stop(&mut self, now: Instant);
 
+    /// Whether the peer is to be given up for dead: the connection is then dropped without Close.
+    fn poll_drop(&mut self, _now: Instant) -> Option<Lost> {
+        None
+    }
+
     /// The next thing to send.
     fn poll_transmit(&mut self, now: Instant) -> Option<Transmit>;
 
     /// Bytes for stdout that wait to be written.
     fn output(&self) -> &[u8];
+
+    /// Whether stdin is to be read now.
+    fn wants_input(&self) -> bool {
+        false
+    }
+
+    /// Whether stdin matters to the end: the loop looks whether anything waits there.
+    fn has_input(&self) -> bool {
+        false
+    }
+
+    /// Whether so much waits to be sent that nothing is to be read.
+    fn is_congested(&self) -> bool {
+        false
+    }
 
     /// When `handle_timeout` is due.
     fn poll_deadline(&self) -> Option<Instant>;
@@ -72,8 +107,19 @@ pub trait Machine {
 pub enum Next {
     /// Connect at once.
     Connect,
+    /// Connect after the backoff.
+    Reconnect,
     /// Nothing more: the outcome stands.
     Done,
+}
+
+/// How much of what `poll_transmit` gave since the last `handle_sent` the kernel has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handed {
+    /// So many were handed over whole.
+    pub whole: u64,
+    /// The next one in part.
+    pub partly: bool,
 }
 
 /// Why a run ends with a status other than 0, one variant a status.
@@ -95,6 +141,10 @@ pub enum Kind {
     Lost,
     /// A message above the limit.
     TooLarge,
+    /// stdin or a file cannot be read, or its content is refused.
+    Input,
+    /// Output is refused (`--strict`).
+    Refused,
     /// Login denied.
     Login,
     /// No connection came to be: the network's own error says why.
@@ -122,6 +172,9 @@ impl Failure {
                 (Kind::Lost, "the server ended the connection with no Close".to_owned())
             }
             Lost::Unanswered => (Kind::TimedOut, "the server did not answer our Close".to_owned()),
+            Lost::Silent(limit) => {
+                (Kind::TimedOut, format!("no answer to our Ping within {} s", limit.as_secs_f64()))
+            }
             Lost::Io(text) => (Kind::Lost, format!("connection lost: {text}")),
             Lost::Violation(_, text) => (Kind::Protocol, format!("the server broke the protocol: {text}")),
             Lost::TooLarge(limit) => {
@@ -133,13 +186,25 @@ impl Failure {
     }
 }
 
-/// The machine of a mode that connects; none for `serve`. `seed` is random; `terminal`: stdout is one.
-pub fn machine(mode: &Mode, seed: u64, terminal: bool) -> Option<Box<dyn Machine>> {
+/// What a machine must be told of the world, since it cannot ask.
+#[derive(Clone, Copy, Debug)]
+pub struct World {
+    /// Random.
+    pub seed: u64,
+    /// stdout is a terminal.
+    pub terminal: bool,
+    /// The start of the program, by both clocks: the second in microseconds since 1970.
+    pub started: (Instant, u64),
+}
+
+/// The machine of a mode that connects; none for `serve`.
+pub fn machine(mode: &Mode, world: World) -> Option<Box<dyn Machine>> {
     match mode {
-        Mode::Echo(endpoint, options) => Some(Box::new(echo::Echo::new(endpoint, options, terminal))),
+        Mode::Echo(endpoint, options) => Some(Box::new(echo::Echo::new(endpoint, options, world.terminal))),
         Mode::RoundTrip(endpoint, options) => {
-            Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, seed)))
+            Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, world.seed)))
         }
+        Mode::Cat(endpoint, options) => Some(Box::new(cat::Cat::new(endpoint, options, world))),
         Mode::Serve(_) => None,
     }
 }
@@ -181,6 +246,9 @@ impl Reading {
     }
 }
 
+/// An output buffer that grew beyond this many bytes gives its memory back when it is empty.
+const KEEP_OUTPUT: usize = 4 * 1024 * 1024;
+
 /// Bytes that wait for stdout.
 #[derive(Default)]
 struct OutBuffer {
@@ -193,13 +261,18 @@ impl OutBuffer {
         &self.data[self.start..]
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Where to append.
+    fn tail(&mut self) -> &mut Vec<u8> {
         // A reader that never catches up leaves it never empty. Moving it down is paid for by what has left.
-        if self.start > self.data.len() / 2 {
+        if self.start > 0 && self.start >= self.data.len() - self.start {
             self.data.drain(..self.start);
             self.start = 0;
         }
-        self.data.extend_from_slice(bytes);
+        &mut self.data
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.tail().extend_from_slice(bytes);
     }
 
     fn written(&mut self, n: usize) {
@@ -207,6 +280,9 @@ impl OutBuffer {
         if self.start == self.data.len() {
             self.data.clear();
             self.start = 0;
+            if self.data.capacity() > KEEP_OUTPUT {
+                self.data = Vec::new();
+            }
         }
     }
 

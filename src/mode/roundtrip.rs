@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::{Level, debug, info, log};
 
 use super::{
-    Failure, Kind, Machine, Next, OutBuffer, Reading,
+    Failure, Handed, Kind, Machine, Next, OutBuffer, Reading,
     mqtt::{Client, Keep},
 };
 use crate::{
@@ -387,7 +387,7 @@ impl Machine for RoundTrip {
         }
     }
 
-    fn handle_lost(&mut self, lost: Lost, now: Instant) {
+    fn handle_lost(&mut self, lost: Lost, _handed: Handed, now: Instant) {
         if self.step == Step::Closing {
             self.client.session.handle_lost(now);
             debug!("the connection ended: {lost:?}");
@@ -412,7 +412,7 @@ impl Machine for RoundTrip {
         }
     }
 
-    fn handle_unreachable(&mut self, _permanent: bool, _now: Instant) {
+    fn handle_unreachable(&mut self, _permanent: bool, _text: &str, _now: Instant) {
         self.step = Step::Ended;
         self.failure = Some(Failure::new(Kind::Unreachable, ""));
     }

@@ -30,7 +30,11 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         raw: false,
     };
     let mode = Mode::Echo(endpoint("ws://h/", url::Purpose::WebSocket), options);
-    machine(&mode, 1, false).expect("echo connects")
+    machine(&mode, world()).expect("echo connects")
+}
+
+fn world() -> World {
+    World { seed: 1, terminal: false, started: (Instant::now(), 0) }
 }
 
 fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
@@ -55,7 +59,7 @@ fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         timeout: 10 * SECOND,
     };
     let mode = Mode::RoundTrip(endpoint("mqtt://h", url::Purpose::Mqtt), options);
-    machine(&mode, 1, false).expect("mqtt connects")
+    machine(&mode, world()).expect("mqtt connects")
 }
 
 fn connected(machine: &mut dyn Machine, now: Instant) {
@@ -170,7 +174,7 @@ fn nothing_is_due_once_it_is_over() {
     machine.handle_stop(now + SECOND);
     sent(&mut *machine, now + SECOND);
     assert_eq!(machine.poll_deadline(), None);
-    machine.handle_lost(Lost::Closed, now + SECOND);
+    machine.handle_lost(Lost::Closed, Handed::default(), now + SECOND);
     assert_eq!(machine.poll_deadline(), None);
 }
 
@@ -202,7 +206,7 @@ fn a_close_that_came_before_our_disconnect_is_told() {
     one_round(&mut *machine, now);
     machine.handle_stop(now);
     machine.handle_received(Received::Close(Some((1008, "enough"))), now);
-    machine.handle_lost(Lost::Closed, now);
+    machine.handle_lost(Lost::Closed, Handed::default(), now);
     let failure = machine.take_outcome().expect_err("DISCONNECT did not leave");
     assert_eq!(failure.kind, Kind::Lost);
     assert!(

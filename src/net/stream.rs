@@ -112,6 +112,10 @@ enum Inner {
 pub struct Stream {
     inner: Inner,
     written: u64,
+    received: u64,
+    /// The last read of a plain socket took all that was there: the next would block. What has come since
+    /// then poll(2) tells.
+    drained: bool,
     /// What a blocked read waits for; normally IN.
     read_wants: PollFlags,
     /// What a blocked write waits for; normally OUT.
@@ -157,6 +161,8 @@ impl Stream {
         Stream {
             inner,
             written: 0,
+            received: 0,
+            drained: false,
             read_wants: PollFlags::IN,
             write_wants: PollFlags::OUT,
             deferred: None,
@@ -167,6 +173,16 @@ impl Stream {
     /// Bytes taken by the kernel since the stream was made, counted above TLS.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Bytes read since the stream was made, counted above TLS.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The next read asks the system, whatever the last one found.
+    pub(super) fn look_again(&mut self) {
+        self.drained = false;
     }
 
     /// What to poll for so that a read, a write or both can go on.
@@ -246,12 +262,18 @@ impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.clear_blocked();
         let result = match &mut self.inner {
-            Inner::Plain(socket) => socket.read(buf),
+            Inner::Plain(_) if std::mem::take(&mut self.drained) => Err(ErrorKind::WouldBlock.into()),
+            Inner::Plain(socket) => {
+                let result = socket.read(buf);
+                self.drained = matches!(result, Ok(n) if n > 0 && n < buf.len());
+                result
+            }
             #[cfg(feature = "tls")]
             Inner::Tls(tls) => tls.read(buf),
         };
         let blocked = self.socket().blocked;
         self.read_wants = if blocked.is_empty() { PollFlags::IN } else { blocked };
+        self.received += result.as_ref().map_or(0, |n| *n as u64);
         match result {
             // The layers above know a proper end by Close or DISCONNECT; a missing close_notify adds nothing.
             Err(error) if is_unexpected_eof(&error) => Ok(0),
@@ -334,4 +356,42 @@ pub(super) fn openssl_reason(text: &str) -> Option<String> {
     let start = text.find("error:")?;
     let reason = text[start..].split(':').nth(4)?;
     (!reason.is_empty()).then(|| reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_short_read_is_the_last_of_its_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut stream = Stream::plain(listener.accept().unwrap().0);
+        let mut buf = [0; 4];
+        let came = |stream: &Stream| {
+            let mut fds = [crate::sys::PollFd::new(stream, PollFlags::IN)];
+            crate::sys::poll(&mut fds, None).unwrap();
+        };
+        peer.write_all(b"abc").unwrap();
+        came(&stream);
+        assert_eq!(stream.read(&mut buf).unwrap(), 3);
+        peer.write_all(b"defgh").unwrap();
+        came(&stream);
+        // Not asked for; the next one is, and so is the first of a turn.
+        assert_eq!(stream.read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(stream.interest(true, false), PollFlags::IN);
+        assert_eq!(stream.read(&mut buf).unwrap(), 4);
+        assert_eq!(stream.read(&mut buf).unwrap(), 1, "a full read says nothing of what is left");
+        peer.write_all(b"i").unwrap();
+        came(&stream);
+        stream.look_again();
+        assert_eq!(stream.read(&mut buf).unwrap(), 1);
+        drop(peer);
+        came(&stream);
+        stream.look_again();
+        assert_eq!(stream.read(&mut buf).unwrap(), 0);
+        assert_eq!(stream.read(&mut buf).unwrap(), 0, "the end stays");
+    }
 }

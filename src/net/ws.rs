@@ -149,13 +149,15 @@ impl Connection {
         }
     }
 
-    /// Lets reads take `bytes` more from the socket, after which they say `Blocked`; without this they are not
-    /// limited. One read goes on as long as fragments of a message arrive, and a server has other clients.
+    /// Begins a turn of reading: what has come by now is seen, and reads take at most `bytes` from the socket,
+    /// after which they say `Blocked`; without this they are not limited. One read goes on as long as
+    /// fragments of a message arrive, and a server has other clients.
     pub fn allow(&mut self, bytes: usize) {
         match &mut self.layer {
             Layer::WebSocket(framed) => framed.ws.get_mut().allowance = bytes,
             Layer::Plain(plain) => plain.allowance = bytes,
         }
+        self.stream_mut().look_again();
     }
 
     /// Whether the last `Blocked` may have been for want of `allow` only.
@@ -179,9 +181,20 @@ impl Connection {
         self.stream().written() - self.base
     }
 
+    /// Bytes that came, those of the HTTP head included; not only of whole messages.
+    pub fn received(&self) -> u64 {
+        self.stream().received()
+    }
+
     /// What to poll the socket for. `read`: the caller wants what comes.
     pub fn interest(&self, read: bool) -> PollFlags {
         self.stream().interest(read && self.lost.is_none(), self.queued() > 0)
+    }
+
+    /// Whether poll(2) has told by `events` that a read can go on, or fail.
+    pub fn is_readable(&self, events: PollFlags) -> bool {
+        let other_than_write = !PollFlags::OUT;
+        events.intersects(self.stream().interest(true, false) | other_than_write)
     }
 
     /// Ends the sending side, after Close or a loss: what is queued, TLS close_notify, shutdown(SHUT_WR).
@@ -247,6 +260,11 @@ impl Framed {
             match self.ws.read() {
                 Ok(message) => {
                     self.count_answer(&message, active);
+                    if message.is_ping() {
+                        // The Pong goes before whatever is sent next, so that ends of frames can be counted.
+                        // A failure is kept for the next flush.
+                        let _ = self.ws.flush();
+                    }
                     break message;
                 }
                 // Whatever follows the peer's Close is discarded (RFC 6455 section 1.4).

@@ -2,6 +2,8 @@
 //!
 //! The same types serve WebSocket (RFC 6455) and plain MQTT connections, where only binary data exists.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 /// The kind of a WebSocket data message (RFC 6455 section 5.6).
@@ -76,6 +78,8 @@ pub enum Lost {
     TooLarge(usize),
     /// The peer did not answer our Close within the limit; said by the loop.
     Unanswered,
+    /// The peer was silent for this long after a Ping of ours; the machine's own verdict.
+    Silent(Duration),
 }
 
 /// How the connection came to be, told to the machine when it is up.

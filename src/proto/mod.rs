@@ -6,6 +6,8 @@
 
 pub mod backoff;
 pub mod format;
+pub mod framing;
+pub mod keepalive;
 pub mod latency;
 pub mod link;
 pub mod mqtt;

@@ -195,7 +195,7 @@ impl Echo {
         match lost {
             Lost::Io(_) => Err(why),
             // Half closed: what it asked for before is still due.
-            Lost::Eof | Lost::Closed | Lost::Unanswered => Ok(why),
+            Lost::Eof | Lost::Closed | Lost::Unanswered | Lost::Silent(_) => Ok(why),
             Lost::Violation(..) | Lost::TooLarge(_) => {
                 log::debug!("{}: {why}", self.peer);
                 Ok(why)
@@ -212,7 +212,8 @@ impl AsFd for Echo {
 
 fn describe(lost: &Lost) -> String {
     match lost {
-        Lost::Unanswered => "no answer to our Close".to_owned(),
+        // A server here waits for neither.
+        Lost::Unanswered | Lost::Silent(_) => String::from("no answer"),
         Lost::Closed => String::from("closed"),
         Lost::Eof => String::from("end of stream without Close"),
         Lost::Io(text) => text.clone(),

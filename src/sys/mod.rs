@@ -1,8 +1,10 @@
 //! The operating system: poll(2), signals, the standard streams. Nothing here knows a protocol.
 
+mod input;
 mod signals;
 mod streams;
 
+pub use input::Input;
 pub use rustix::event::{PollFd, PollFlags};
 pub use signals::Signals;
 pub use streams::{LogSink, Output};

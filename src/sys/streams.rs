@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, IoSlice, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::OpenOptionsExt,
@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+use rustix::io::{Errno, ReadWriteFlags};
 use rustix::{
     fs::{FileType, OFlags},
     net::SendFlags,
@@ -23,6 +25,10 @@ const PIPE_CHUNK: usize = rustix::pipe::PIPE_BUF;
 
 /// How a descriptor is written without blocking.
 enum Kind {
+    /// RWF_NOWAIT: this one write does not wait. For pipes since Linux 6.4 (not for named ones); where the
+    /// kernel refuses the flag it becomes a `Pipe`.
+    #[cfg(target_os = "linux")]
+    Nowait,
     /// POLLOUT, then at most [`PIPE_CHUNK`] bytes.
     Pipe,
     /// A write of our own open file with O_NONBLOCK (the terminal's name opened again).
@@ -69,6 +75,9 @@ impl Output {
         let fd = stream.as_fd();
         let terminal = rustix::termios::isatty(fd);
         let kind = match rustix::fs::fstat(fd).map(|s| FileType::from_raw_mode(s.st_mode)) {
+            #[cfg(target_os = "linux")]
+            Ok(FileType::Fifo) => Kind::Nowait,
+            #[cfg(not(target_os = "linux"))]
             Ok(FileType::Fifo) => Kind::Pipe,
             Ok(FileType::Socket) => Kind::Socket,
             // Where the terminal's name cannot be opened, small writes after POLLOUT are next best.
@@ -89,6 +98,15 @@ impl Output {
         let whole = data.len();
         while !data.is_empty() {
             let result = match &mut self.kind {
+                #[cfg(target_os = "linux")]
+                Kind::Nowait => match write_nowait(self.stream.as_fd(), data) {
+                    // ENOSYS and EPERM: old kernels, and filters that do not know the call.
+                    Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL) => {
+                        self.kind = Kind::Pipe;
+                        continue;
+                    }
+                    other => other.map_err(io::Error::from),
+                },
                 Kind::Pipe if !writable(self.stream.as_fd())? => break,
                 Kind::Pipe => write(self.stream.as_fd(), &data[..data.len().min(PIPE_CHUNK)]),
                 Kind::Terminal(file) => file.write(data),
@@ -128,6 +146,12 @@ impl AsFd for Output {
 
 fn write(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::write(fd, data)?)
+}
+
+#[cfg(target_os = "linux")]
+fn write_nowait(fd: BorrowedFd<'_>, data: &[u8]) -> rustix::io::Result<usize> {
+    // The offset -1 is the file's own position, as write(2) has it.
+    rustix::io::pwritev2(fd, &[IoSlice::new(data)], u64::MAX, ReadWriteFlags::NOWAIT)
 }
 
 fn writable(fd: BorrowedFd<'_>) -> io::Result<bool> {

@@ -87,9 +87,9 @@ fn the_in_buffer_stays_small() {
     let packets = publish(V5, "t", &"x".repeat(90), 0, 0).repeat(1000);
     owner.given(&packets[..50]);
     for _ in 0..100 {
-        let shown =
+        let shown: usize =
             [&packets[50..], &packets[..50]].concat().chunks(997).map(|chunk| owner.given(chunk).len()).sum();
-        assert_eq!(1000usize, shown);
+        assert_eq!(1000, shown);
         assert!(owner.session.input.bytes.capacity() < 10_000);
     }
 }

@@ -1,0 +1,517 @@
+//! `wspipe cat`: stdin to the socket, the socket to stdout, at the same time, byte-exact.
+//!
+//! ```text
+//! Starting -> Open -> Draining -> Closing -> Ended
+//!              ^  \______________________/     |
+//!              +--------- reconnect -----------+
+//! ```
+//! Open: both directions flow. Draining: the end is decided (`-C`, `--until`, quiet after stdin's end); what
+//! was read from stdin still goes out. Closing: Close is given; what still comes is printed.
+
+mod outgoing;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::{debug, info, warn};
+
+use self::outgoing::Outgoing;
+use super::{Failure, Handed, Kind, Machine, Next, OutBuffer, World, describe_close, is_normal_close};
+use crate::{
+    config::{self, Endpoint},
+    proto::{
+        format::escape,
+        framing::{Control, Encoder, Framing},
+        keepalive::Keepalive,
+        latency::Millis,
+        link::{self, Established, Lost, Received, Transmit},
+    },
+};
+
+/// After a signal, what comes above this many bytes that wait for stdout is dropped.
+const STOPPED_MARK: usize = 256 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No connection yet, or none any more and another is wanted.
+    Starting,
+    Open,
+    Draining,
+    Closing,
+    Ended,
+}
+
+/// What the peer's Close said.
+struct PeerClosed {
+    /// Its code is of no failure.
+    normal: bool,
+    /// Nothing in it is worth a line.
+    plain: bool,
+    text: String,
+}
+
+/// The machine.
+pub struct Cat {
+    options: config::Cat,
+    url: String,
+    phase: Phase,
+    outgoing: Outgoing,
+    encoder: Encoder,
+    out: OutBuffer,
+    keepalive: Keepalive,
+    received: u64,
+    /// `-C` or `--until` is met.
+    met: bool,
+    input_ended: bool,
+    /// The end of `-W`.
+    limit: Option<Instant>,
+    /// Since when nothing happened after stdin's end: the last byte left, or the last message came.
+    quiet_since: Option<Instant>,
+    connected_before: bool,
+    /// Failed attempts in a row.
+    retries: u64,
+    peer_closed: Option<PeerClosed>,
+    reading: bool,
+    /// How long the socket was not read for want of a reader of stdout: since when, and the last time.
+    stalled_since: Option<Instant>,
+    last_stall: Option<(Duration, Instant)>,
+    failure: Option<Failure>,
+    /// A signal, or a reader of stdout that has gone: what is missing is nobody's fault.
+    stopped: bool,
+    output_gone: bool,
+    /// The wall clock less the monotonic one, for times in JSON.
+    epoch: (Instant, u64),
+}
+
+impl Cat {
+    /// Before the first connection.
+    pub fn new(endpoint: &Endpoint, options: &config::Cat, world: World) -> Cat {
+        let kind = if options.binary { link::Kind::Binary } else { link::Kind::Text };
+        let escape = world.terminal && !options.raw;
+        Cat {
+            url: endpoint.url.to_string(),
+            phase: Phase::Starting,
+            outgoing: Outgoing::new(options, kind),
+            encoder: Encoder::new(options.output, escape, options.strict),
+            out: OutBuffer::default(),
+            keepalive: Keepalive::new(options.ping_interval, options.ping_timeout),
+            received: 0,
+            met: options.count.is_none() && options.until.is_none(),
+            input_ended: options.no_stdin || options.echo,
+            limit: options.timeout.and_then(|limit| world.started.0.checked_add(limit)),
+            quiet_since: None,
+            connected_before: false,
+            retries: 0,
+            peer_closed: None,
+            reading: true,
+            stalled_since: None,
+            last_stall: None,
+            failure: None,
+            stopped: false,
+            output_gone: false,
+            epoch: world.started,
+            options: options.clone(),
+        }
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.epoch.0).as_micros();
+        self.epoch.1.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Draining | Phase::Closing)
+    }
+
+    fn handle_message(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
+        if self.options.echo {
+            self.outgoing.echo(kind, payload);
+        } else if !self.print(kind, payload, now) {
+            return;
+        }
+        self.received += 1;
+        if self.quiet_since.is_some() {
+            self.quiet_since = Some(now);
+        }
+        let counted = self.options.count.is_some_and(|count| self.received >= count);
+        let until = self.options.until.as_deref();
+        if counted || until.is_some_and(|text| contains(payload, text)) {
+            self.met = true;
+            self.drain();
+        }
+    }
+
+    /// Appends to the output; false where nothing more is to be printed.
+    fn print(&mut self, kind: link::Kind, payload: &[u8], now: Instant) -> bool {
+        let done = self.met && (self.options.count.is_some() || self.options.until.is_some());
+        // After a signal the loop reads on whatever stdout does, for the peer's Close.
+        let full = self.stopped && self.out.pending().len() >= STOPPED_MARK;
+        if done || full || self.output_gone || self.failure.as_ref().is_some_and(|f| f.kind == Kind::Refused)
+        {
+            return false;
+        }
+        // Only JSON tells the time.
+        let time = if self.options.output == Framing::Json { self.micros(now) } else { 0 };
+        match self.encoder.message(self.out.tail(), kind, payload, time) {
+            Ok(None) => true,
+            Ok(Some(warning)) => {
+                warn!("{}: {warning}", self.url);
+                true
+            }
+            Err(refused) => {
+                let text = format!("{}: message {}: {refused}", self.url, self.received + 1);
+                self.fail(Failure::new(Kind::Refused, text), 1000, "");
+                false
+            }
+        }
+    }
+
+    fn print_control(&mut self, control: Control<'_>, now: Instant) {
+        if !self.output_gone && self.phase != Phase::Ended {
+            let time = self.micros(now);
+            self.encoder.control(self.out.tail(), control, time);
+        }
+    }
+
+    /// The end is decided: what was read from stdin goes out, then Close.
+    fn drain(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining;
+        }
+    }
+
+    /// Ends it for a reason of our own: at once, with this Close.
+    fn fail(&mut self, failure: Failure, code: u16, reason: &str) {
+        self.failure.get_or_insert(failure);
+        self.close(code, reason);
+    }
+
+    /// Close goes out next, and nothing of stdin any more.
+    fn close(&mut self, code: u16, reason: &str) {
+        match self.phase {
+            Phase::Starting => self.phase = Phase::Ended,
+            Phase::Open | Phase::Draining => {
+                self.phase = Phase::Closing;
+                self.outgoing.close(code, reason);
+            }
+            Phase::Closing | Phase::Ended => {}
+        }
+    }
+
+    fn close_as_asked(&mut self) {
+        let reason = self.options.close_reason.clone();
+        self.close(self.options.close_code, &reason);
+    }
+
+    /// Whether all that was read from stdin, to its end, is with the kernel.
+    fn is_all_sent(&self) -> bool {
+        self.input_ended && self.outgoing.is_all_sent()
+    }
+
+    /// The quiet begins when the last byte has left; where nothing was left to send, no `handle_sent` tells.
+    fn look_at_quiet(&mut self, now: Instant) {
+        if self.quiet_since.is_none() && self.is_all_sent() {
+            self.quiet_since = Some(now);
+        }
+    }
+
+    /// When the quiet after stdin's end has lasted long enough.
+    fn quiet_at(&self) -> Option<Instant> {
+        let since = self.quiet_since.filter(|_| self.phase == Phase::Open && self.reading)?;
+        since.checked_add(self.options.quiet?)
+    }
+
+    fn handle_close(&mut self, close: Option<(u16, &str)>) {
+        if self.phase == Phase::Closing {
+            // The answer to ours: the peer has read all that went before.
+            self.outgoing.handle_confirmed_all();
+        }
+        let plain = matches!(close, None | Some((1000 | 1005, "")));
+        let (normal, text) = (is_normal_close(close), describe_close(close));
+        self.peer_closed.get_or_insert(PeerClosed { normal, plain, text });
+    }
+
+    /// Whether to try again after this end of a connection.
+    fn wants_retry(&self) -> bool {
+        let left = self.options.max_retries.is_none_or(|most| self.retries < most);
+        self.options.reconnect && self.connected_before && left && self.failure.is_none() && !self.stopped
+    }
+
+    /// How the end of the connection reads where nothing else is to blame.
+    fn describe_end(&self, lost: &Lost, now: Instant) -> Failure {
+        if let Some(PeerClosed { normal, text, .. }) = &self.peer_closed {
+            let kind = if *normal { Kind::TestFailed } else { Kind::Ended };
+            return Failure::new(kind, format!("{}: the server closed the connection {text}", self.url));
+        }
+        let mut failure = Failure::lost(lost, &self.url, "reading");
+        let last = self.last_stall.filter(|(_, end)| recent(*end, now)).map(|(length, _)| length);
+        let stall = self.stalled_since.map(|since| now.saturating_duration_since(since));
+        if let Some(length) = stall.max(last).filter(|length| length.as_secs() > 0) {
+            failure.text.push_str(&format!("; stdout stalled {} s before", length.as_secs()));
+        }
+        failure
+    }
+
+    /// The connection is over for good: the verdict.
+    fn end(&mut self, lost: &Lost, now: Instant) {
+        // After our own Close the connection may end in any way but by an error or a message that is refused:
+        // both may hide what should have been printed.
+        let hides = matches!(lost, Lost::Io(_) | Lost::Violation(..) | Lost::TooLarge(_));
+        let asked = self.phase == Phase::Closing && !hides;
+        self.phase = Phase::Ended;
+        if self.failure.is_some() || self.output_gone {
+            return;
+        }
+        let normal = asked || self.peer_closed.as_ref().is_some_and(|close| close.normal);
+        let how = if asked { None } else { Some(self.describe_end(lost, now)) };
+        if asked && *lost == Lost::Unanswered {
+            warn!("{}: the server did not answer our Close", self.url);
+        }
+        if let Some(text) = self.outgoing.shortfall() {
+            let before = how.map_or_else(|| self.url.clone(), |how| how.text);
+            self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{before}: {text}")));
+        } else if !normal {
+            self.failure = how;
+        } else if !self.met && !self.stopped {
+            self.failure = Some(self.unmet());
+        } else if let Some(how) = how {
+            match self.peer_closed.as_ref().is_some_and(|close| close.plain) {
+                true => info!("{}", how.text),
+                false => warn!("{}", how.text),
+            }
+        }
+    }
+
+    /// `-C` or `--until` is not met at the end.
+    fn unmet(&self) -> Failure {
+        let text = match self.options.count {
+            Some(count) => format!("{}: {} of {count} messages received", self.url, self.received),
+            None => {
+                let until = escape(self.options.until.as_deref().unwrap_or_default());
+                format!("{}: no message with {until:?} among {} received", self.url, self.received)
+            }
+        };
+        Failure::new(Kind::TestFailed, text)
+    }
+}
+
+/// A stall that ended then may have to do with what happens now.
+fn recent(end: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(end) < Duration::from_secs(60)
+}
+
+/// Whether `text` stands in `payload`; the empty one stands everywhere.
+fn contains(payload: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(payload, text).is_some()
+}
+
+impl Machine for Cat {
+    fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
+        info!("CONNECTED {} ({})", self.url, established.peer);
+        if let Some(chosen) = &established.subprotocol {
+            debug!("subprotocol {}", escape(chosen.as_bytes()));
+        }
+        self.phase = Phase::Open;
+        self.connected_before = true;
+        self.peer_closed = None;
+        self.outgoing.handle_connected();
+        self.keepalive.handle_connected(now);
+    }
+
+    fn handle_received(&mut self, received: Received<'_>, now: Instant) {
+        if !self.is_up() {
+            return;
+        }
+        self.retries = 0;
+        match received {
+            Received::Message(kind, payload) => self.handle_message(kind, payload, now),
+            Received::Ping(payload) => self.print_control(Control::Ping(payload), now),
+            Received::Pong(payload) => {
+                if let Some((number, rtt)) = self.keepalive.handle_pong(payload, now) {
+                    self.outgoing.handle_pong(number);
+                    if let Some(rtt) = rtt {
+                        debug!("pong in {} ms", Millis(rtt));
+                    }
+                }
+                self.print_control(Control::Pong(payload), now);
+            }
+            Received::Close(close) => {
+                self.print_control(Control::Close(close), now);
+                self.handle_close(close);
+            }
+        }
+    }
+
+    fn handle_heard(&mut self, now: Instant) {
+        self.keepalive.handle_heard(now);
+    }
+
+    fn handle_sent(&mut self, now: Instant) {
+        self.outgoing.handle_sent();
+        self.keepalive.handle_sent(now);
+        self.look_at_quiet(now);
+    }
+
+    fn handle_lost(&mut self, lost: Lost, handed: Handed, now: Instant) {
+        self.keepalive.handle_lost();
+        self.outgoing.handle_lost(handed);
+        // What broke the protocol, or the limit, would do so again.
+        let permanent = matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
+        if self.phase == Phase::Open && !permanent && self.wants_retry() {
+            let how = self.describe_end(&lost, now);
+            warn!("{}: connecting again", how.text);
+            self.phase = Phase::Starting;
+            self.quiet_since = None;
+            return;
+        }
+        self.outgoing.handle_end();
+        self.end(&lost, now);
+    }
+
+    fn handle_unreachable(&mut self, permanent: bool, text: &str, _now: Instant) {
+        self.retries += 1;
+        if !permanent && self.wants_retry() {
+            return warn!("{text}: trying again");
+        }
+        self.phase = Phase::Ended;
+        self.outgoing.handle_end();
+        if let Some(left) = self.outgoing.shortfall() {
+            self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{text}: {left}")));
+            return;
+        }
+        self.failure.get_or_insert(Failure::new(Kind::Unreachable, ""));
+    }
+
+    fn handle_input(&mut self, data: Bytes, _now: Instant) {
+        self.outgoing.push(data);
+    }
+
+    fn handle_input_end(&mut self, _now: Instant) {
+        self.input_ended = true;
+        self.outgoing.finish_input();
+    }
+
+    fn handle_input_failed(&mut self, error: &str, _now: Instant) {
+        self.input_ended = true;
+        let failure = Failure::new(Kind::Input, format!("could not read stdin: {error}"));
+        self.fail(failure, 1000, "");
+    }
+
+    fn handle_written(&mut self, n: usize, _now: Instant) {
+        self.out.written(n);
+    }
+
+    fn handle_output_closed(&mut self, _now: Instant) {
+        self.output_gone = true;
+        self.out.discard();
+        self.close_as_asked();
+    }
+
+    fn handle_reading(&mut self, reading: bool, now: Instant) {
+        self.reading = reading;
+        self.keepalive.handle_reading(reading, now);
+        if !reading {
+            self.stalled_since = Some(now);
+            return;
+        }
+        if let Some(since) = self.stalled_since.take() {
+            // The short ones of a reader that is back do not hide the long one.
+            let length = now.saturating_duration_since(since);
+            let longer = self.last_stall.filter(|(last, end)| *last > length && recent(*end, now));
+            self.last_stall = longer.or(Some((length, now)));
+        }
+        if self.quiet_since.is_some() {
+            self.quiet_since = Some(now);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.keepalive.handle_timeout(now);
+        if self.limit.is_some_and(|at| at <= now) && !matches!(self.phase, Phase::Closing | Phase::Ended) {
+            let seconds = self.options.timeout.unwrap_or_default().as_secs_f64();
+            let mut text = format!("{}: not done within {seconds} s", self.url);
+            if let Some(left) = self.outgoing.shortfall() {
+                text.push_str(&format!(": {left}"));
+            }
+            self.fail(Failure::new(Kind::TimedOut, text), 1000, "");
+        }
+        if self.quiet_at().is_some_and(|at| at <= now) {
+            self.drain();
+        }
+    }
+
+    fn handle_stop(&mut self, _now: Instant) {
+        self.stopped = true;
+        self.close_as_asked();
+    }
+
+    fn poll_drop(&mut self, now: Instant) -> Option<Lost> {
+        let dead = self.is_up() && self.keepalive.is_dead(now);
+        dead.then(|| Lost::Silent(self.options.ping_timeout.unwrap_or_default()))
+    }
+
+    fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        if !self.is_up() {
+            return None;
+        }
+        if self.phase != Phase::Closing {
+            if let Some(payload) = self.keepalive.poll_ping(now) {
+                self.outgoing.count_control();
+                return Some(Transmit::Ping(payload));
+            }
+        }
+        match self.outgoing.poll_transmit(self.input_ended, &mut self.keepalive) {
+            Ok(Some(transmit)) => return Some(transmit),
+            Ok(None) => self.look_at_quiet(now),
+            Err((error, mid)) => {
+                // A message that has begun cannot be taken back: 1007 tells the peer to drop it.
+                let code = if mid { 1007 } else { self.options.close_code };
+                self.fail(Failure::new(Kind::Input, format!("stdin: {error}")), code, "");
+                return self.outgoing.poll_close();
+            }
+        }
+        if self.phase == Phase::Draining {
+            self.close_as_asked();
+            return self.outgoing.poll_close();
+        }
+        None
+    }
+
+    fn output(&self) -> &[u8] {
+        self.out.pending()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.phase == Phase::Open && !self.input_ended && self.outgoing.wants_input()
+    }
+
+    fn has_input(&self) -> bool {
+        !self.input_ended
+    }
+
+    fn is_congested(&self) -> bool {
+        self.outgoing.is_congested()
+    }
+
+    fn poll_deadline(&self) -> Option<Instant> {
+        let limit = self.limit.filter(|_| !matches!(self.phase, Phase::Closing | Phase::Ended));
+        let keepalive = self.keepalive.deadline().filter(|_| self.is_up());
+        [limit, keepalive, self.quiet_at()].into_iter().flatten().min()
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Draining | Phase::Closing)
+    }
+
+    fn poll_next(&self) -> Next {
+        match self.phase {
+            Phase::Starting if self.connected_before => Next::Reconnect,
+            Phase::Starting => Next::Connect,
+            _ => Next::Done,
+        }
+    }
+
+    fn take_outcome(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,301 @@
+//! What goes out, and what is known of it: not sent, sent (the kernel has it), confirmed (the peer answered a
+//! Ping or our Close that was sent after it).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::{
+    config,
+    mode::Handed,
+    proto::{
+        framing::{self, Decoder, Piece},
+        keepalive::Keepalive,
+        link::{Kind, Transmit},
+    },
+};
+
+/// Echoes that wait above this many bytes stop the reading of more.
+const ECHO_MARK: usize = 1024 * 1024;
+
+/// Something given to the loop that may still be in user space.
+enum Given {
+    /// A Ping, Close, or a message of `--on-open`, which every connection gets: no part of what counts.
+    Other,
+    /// Kept where there may be another connection to give it to.
+    Piece { kept: Option<Piece>, last: bool },
+}
+
+/// The machine's sending half. Counts are of messages; those of `--on-open` are not among them.
+pub struct Outgoing {
+    decoder: Decoder,
+    kind: Kind,
+    on_open: Vec<Bytes>,
+    /// How many of `on_open` this connection has got.
+    opened: usize,
+    /// Goes before what the decoder has: what a lost connection left, and echoes.
+    pending: VecDeque<Piece>,
+    pending_bytes: usize,
+    /// Since the loop last said that the kernel has all.
+    recent: VecDeque<Given>,
+    /// There may be another connection, so what the kernel did not get is kept.
+    keep: bool,
+    echo: bool,
+    /// The decoder has nothing to give until more is read.
+    dry: bool,
+    /// The rest of a message that was cut is passed over.
+    skipping: bool,
+    /// The last piece given was not the last of its message; the same for the last that the kernel got.
+    mid: bool,
+    wire_open: bool,
+    given: u64,
+    sent: u64,
+    confirmed: u64,
+    /// Sent on a connection that is lost, and not confirmed.
+    unknown: u64,
+    /// Cut in the middle by the end of a connection.
+    cut: u64,
+    unsent: u64,
+    /// The Ping that is a barrier, with the `given` of that moment; one at a time.
+    barrier: Option<(u64, u64)>,
+    /// Up to which message a barrier was sent.
+    barred: u64,
+    close: Option<Transmit>,
+    closed: bool,
+}
+
+impl Outgoing {
+    pub fn new(options: &config::Cat, kind: Kind) -> Outgoing {
+        Outgoing {
+            decoder: Decoder::new(options.input, kind),
+            kind,
+            on_open: options.on_open.clone(),
+            opened: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            recent: VecDeque::new(),
+            keep: options.reconnect,
+            echo: options.echo,
+            dry: true,
+            skipping: false,
+            mid: false,
+            wire_open: false,
+            given: 0,
+            sent: 0,
+            confirmed: 0,
+            unknown: 0,
+            cut: 0,
+            unsent: 0,
+            barrier: None,
+            barred: 0,
+            close: None,
+            closed: false,
+        }
+    }
+
+    /// More of stdin.
+    pub fn push(&mut self, data: Bytes) {
+        self.decoder.push(data);
+        self.dry = false;
+    }
+
+    /// stdin has ended.
+    pub fn finish_input(&mut self) {
+        self.decoder.finish();
+        self.dry = false;
+    }
+
+    /// Sends a message back.
+    pub fn echo(&mut self, kind: Kind, payload: &[u8]) {
+        self.pending_bytes += payload.len();
+        let payload = Bytes::copy_from_slice(payload);
+        self.pending.push_back(Piece { kind, payload, first: true, last: true });
+    }
+
+    pub fn is_congested(&self) -> bool {
+        self.pending_bytes > ECHO_MARK
+    }
+
+    pub fn wants_input(&self) -> bool {
+        self.dry && self.pending.is_empty()
+    }
+
+    /// Whether the kernel has all that was read.
+    pub fn is_all_sent(&self) -> bool {
+        self.wants_input() && self.recent.is_empty() && self.opened == self.on_open.len()
+    }
+
+    pub fn handle_connected(&mut self) {
+        self.opened = 0;
+        self.barrier = None;
+        self.barred = self.given;
+        self.close = None;
+        self.closed = false;
+    }
+
+    /// The kernel has all that was given.
+    pub fn handle_sent(&mut self) {
+        self.recent.clear();
+        self.wire_open = self.mid;
+        self.sent = self.given;
+    }
+
+    /// A Ping of keepalive was given.
+    pub fn count_control(&mut self) {
+        self.recent.push_back(Given::Other);
+    }
+
+    /// The peer has answered our Ping of this number, or a later one.
+    pub fn handle_pong(&mut self, number: u64) {
+        if let Some((_, given)) = self.barrier.take_if(|(barrier, _)| *barrier <= number) {
+            self.confirmed = self.confirmed.max(given);
+        }
+    }
+
+    /// The peer has answered our Close.
+    pub fn handle_confirmed_all(&mut self) {
+        self.confirmed = self.given;
+        self.sent = self.given;
+    }
+
+    /// The connection is gone. What the kernel did not get is kept for the next one, where there may be one,
+    /// but a message whose beginning left is cut.
+    pub fn handle_lost(&mut self, handed: Handed) {
+        // Whether the beginning of the message at hand is on the wire.
+        let mut begun = self.wire_open;
+        let mut rest = Vec::new();
+        for (n, given) in (0u64..).zip(std::mem::take(&mut self.recent)) {
+            let whole = n < handed.whole;
+            begun |= whole || (handed.partly && n == handed.whole);
+            let Given::Piece { kept, last } = given else {
+                begun = self.wire_open;
+                continue;
+            };
+            self.wire_open = begun && !last;
+            match (whole && last, begun) {
+                (true, _) => self.sent += 1,
+                (false, true) => self.cut += u64::from(last),
+                (false, false) => {
+                    self.given -= u64::from(last);
+                    self.unsent += u64::from(last && kept.is_none());
+                    rest.extend(kept);
+                }
+            }
+            begun = self.wire_open;
+        }
+        if self.wire_open {
+            self.cut += 1;
+            self.skipping = true;
+        }
+        for piece in rest.into_iter().rev() {
+            self.pending_bytes += piece.payload.len();
+            self.pending.push_front(piece);
+        }
+        self.wire_open = false;
+        self.mid = false;
+        self.unknown += self.sent - self.confirmed.min(self.sent);
+        (self.sent, self.confirmed) = (self.given, self.given);
+    }
+
+    /// Close is the next and last to go.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        let code = Some(code);
+        self.close = Some(Transmit::Close { code, reason: reason.to_owned() });
+        self.closed = true;
+    }
+
+    pub fn poll_close(&mut self) -> Option<Transmit> {
+        let close = self.close.take()?;
+        self.recent.push_back(Given::Other);
+        Some(close)
+    }
+
+    /// The next to go. The error comes with whether its message has begun on the wire.
+    pub fn poll_transmit(
+        &mut self,
+        input_ended: bool,
+        keepalive: &mut Keepalive,
+    ) -> Result<Option<Transmit>, (framing::Error, bool)> {
+        if self.closed {
+            return Ok(self.poll_close());
+        }
+        if let Some(payload) = self.on_open.get(self.opened).cloned() {
+            self.opened += 1;
+            self.recent.push_back(Given::Other);
+            return Ok(Some(Transmit::message(self.kind, payload)));
+        }
+        if let Some(piece) = self.poll_piece()? {
+            return Ok(Some(self.give(piece)));
+        }
+        let due = (self.keep || input_ended) && !self.echo;
+        if due && self.barrier.is_none() && self.given > self.barred {
+            let (number, payload) = keepalive.ping();
+            self.barrier = Some((number, self.given));
+            self.barred = self.given;
+            self.recent.push_back(Given::Other);
+            return Ok(Some(Transmit::Ping(payload)));
+        }
+        Ok(None)
+    }
+
+    fn poll_piece(&mut self) -> Result<Option<Piece>, (framing::Error, bool)> {
+        if let Some(piece) = self.pending.pop_front() {
+            self.pending_bytes -= piece.payload.len();
+            return Ok(Some(piece));
+        }
+        while let Some(next) = self.decoder.poll_piece() {
+            let piece = next.map_err(|error| (error, self.mid))?;
+            if !self.skipping {
+                return Ok(Some(piece));
+            }
+            self.skipping = !piece.last;
+        }
+        self.dry = true;
+        Ok(None)
+    }
+
+    fn give(&mut self, piece: Piece) -> Transmit {
+        self.given += u64::from(piece.last);
+        let kept = self.keep.then(|| piece.clone());
+        self.mid = !piece.last;
+        self.recent.push_back(Given::Piece { kept, last: piece.last });
+        let Piece { kind, payload, first, last } = piece;
+        Transmit::Data { kind, payload, first, last }
+    }
+
+    /// After the end: counts what is left over of what was read. `ended`: stdin has.
+    pub fn handle_end(&mut self) {
+        self.unsent += self.pending.drain(..).filter(|piece| piece.last).count() as u64;
+        let mut held = !self.decoder.is_empty() && !self.skipping;
+        while let Some(next) = self.decoder.poll_piece() {
+            match next {
+                Ok(piece) if self.skipping => self.skipping = !piece.last,
+                Ok(piece) => self.unsent += u64::from(piece.last),
+                Err(_) => {
+                    held = true;
+                    break;
+                }
+            }
+            held = !self.decoder.is_empty() && !self.skipping;
+        }
+        self.unsent += u64::from(held);
+    }
+
+    /// What is not known to have been read by the peer, in words; none where all is, or where nothing is of
+    /// stdin: an echo is owed to nobody but the peer.
+    pub fn shortfall(&self) -> Option<String> {
+        if self.echo {
+            return None;
+        }
+        let parts = [
+            (self.unsent, "not sent"),
+            (self.unknown, "sent but not confirmed"),
+            (self.cut, "cut off in the middle"),
+        ];
+        let parts: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let total = self.unsent + self.unknown + self.cut;
+        let noun = if total == 1 { "message" } else { "messages" };
+        (total > 0).then(|| format!("{noun} of stdin: {}", parts.join(", ")))
+    }
+}
