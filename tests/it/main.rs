@@ -6,6 +6,12 @@
 mod support;
 
 mod architecture;
+mod cat_ends;
+mod cat_framing;
+mod cat_live;
+mod cat_pipe;
+mod cat_reconnect;
+mod cat_terminal;
 mod echo;
 mod hostile;
 mod mqtt;

@@ -108,6 +108,22 @@ fn what_the_flags_say_together() {
 }
 
 #[test]
+fn what_the_flags_of_cat_say_together() {
+    let url = "ws://localhost/";
+    refused(&["cat"], &["url"]);
+    refused(&["cat", url, "hello"], &["hello", "stdin"]);
+    refused(&["cat", url, "--in", "lines"], &["--in", "line", "json"]);
+    refused(&["cat", url, "--ping-timeout", "1"], &["--ping-interval"]);
+    refused(&["cat", url, "--max-retries", "1"], &["--reconnect"]);
+    refused(&["cat", url, "--close-status-code", "1005"], &["--close-status-code", "1000"]);
+    refused(&["cat", url, "--close-reason", &"x".repeat(124)], &["--close-reason", "123"]);
+    refused(&["cat", url, "-C", "0"], &["-C"]);
+    refused(&["cat", url, "-w", "never"], &["-w", "inf"]);
+    refused(&["cat", url, "--echo", "--out", "json"], &["--echo", "--out"]);
+    refused(&["cat", url, "-b", "--in", "json"], &["--in json", "-b"]);
+}
+
+#[test]
 fn topics_to_publish_to_have_no_wildcards() {
     for topic in ["a/+", "#", ""] {
         refused(&["mqtt", "ws://localhost/", "-t", topic], &["-t"]);
@@ -130,6 +146,8 @@ fn help_and_version_are_data() {
         &["echo", "--help"],
         &["help", "mqtt"],
         &["help", "serve"],
+        &["cat", "--help"],
+        &["help", "cat"],
         &["help", "help"],
         &["help", "--help"],
         &["help", "-h"],

@@ -25,7 +25,7 @@ use std::{
 };
 
 pub use peer::Peer;
-pub use run::{Run, Running, wspipe};
+pub use run::{Run, Running, Wspipe, bash, wspipe};
 
 /// How long anything that works may take on a busy machine. What takes longer is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);

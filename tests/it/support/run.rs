@@ -3,10 +3,10 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::Read,
+    io::{Read, Write},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -18,9 +18,20 @@ use super::{PATIENCE, wait_until};
 
 /// `wspipe` with these arguments.
 pub fn wspipe<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Wspipe {
-    let mut command = bare(env!("CARGO_BIN_EXE_wspipe"));
+    prepare(bare(env!("CARGO_BIN_EXE_wspipe")), args)
+}
+
+/// A bash script with these as `$1` and so on. It fails where any part of a pipe does. `$WSPIPE` is the binary;
+/// give it a limit (`-W`), since only bash itself is ended with the test.
+pub fn bash<S: AsRef<OsStr>>(script: &str, args: impl IntoIterator<Item = S>) -> Wspipe {
+    let mut command = bare("/bin/bash");
+    command.args(["-o", "pipefail", "-c", script, "bash"]);
+    prepare(command, args).env("WSPIPE", env!("CARGO_BIN_EXE_wspipe"))
+}
+
+fn prepare<S: AsRef<OsStr>>(mut command: Command, args: impl IntoIterator<Item = S>) -> Wspipe {
     command.args(args);
-    Wspipe { command, inside: None, files: Vec::new(), keeps_stdout: false }
+    Wspipe { command, inside: None, files: Vec::new(), stdin: Input::Null, stdout: Output::Gathered }
 }
 
 /// The machine's own settings are no part of a test.
@@ -35,7 +46,21 @@ pub struct Wspipe {
     command: Command,
     inside: Option<Command>,
     files: Vec<PathBuf>,
-    keeps_stdout: bool,
+    stdin: Input,
+    stdout: Output,
+}
+
+enum Input {
+    Null,
+    Bytes(Vec<u8>),
+    Open,
+    Given,
+}
+
+enum Output {
+    Gathered,
+    Open,
+    Given,
 }
 
 impl Wspipe {
@@ -71,7 +96,32 @@ impl Wspipe {
     /// stdout goes here, not to the test.
     pub fn stdout(mut self, file: impl Into<Stdio>) -> Wspipe {
         self.command.stdout(file);
-        self.keeps_stdout = true;
+        self.stdout = Output::Given;
+        self
+    }
+
+    /// stdout is a pipe that the test reads by itself: [`Running::take_stdout`].
+    pub fn open_stdout(mut self) -> Wspipe {
+        self.stdout = Output::Open;
+        self
+    }
+
+    /// stdin is a pipe with these bytes, and then its end.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Wspipe {
+        self.stdin = Input::Bytes(bytes.into());
+        self
+    }
+
+    /// stdin is a pipe that the test writes to, and ends: [`Running::write`], [`Running::take_stdin`].
+    pub fn open_stdin(mut self) -> Wspipe {
+        self.stdin = Input::Open;
+        self
+    }
+
+    /// stdin comes from here.
+    pub fn stdin_from(mut self, file: impl Into<Stdio>) -> Wspipe {
+        self.command.stdin(file);
+        self.stdin = Input::Given;
         self
     }
 
@@ -93,17 +143,24 @@ impl Wspipe {
             outer.arg(self.command.get_program()).args(self.command.get_args());
             self.command = outer;
         }
-        self.command.stdin(Stdio::null()).stderr(Stdio::piped());
-        if !self.keeps_stdout {
+        self.command.stderr(Stdio::piped());
+        match self.stdin {
+            Input::Null => self.command.stdin(Stdio::null()),
+            Input::Bytes(_) | Input::Open => self.command.stdin(Stdio::piped()),
+            Input::Given => &mut self.command,
+        };
+        if !matches!(self.stdout, Output::Given) {
             self.command.stdout(Stdio::piped());
         }
         let started = Instant::now();
         let mut child = self.command.spawn().expect("the binary starts");
         // A reader that waits for its end would wait for ever while this keeps the given stdout open.
         drop(self.command);
-        let stdout = Gather::start(child.stdout.take());
+        let gathered = child.stdout.take_if(|_| matches!(self.stdout, Output::Gathered));
+        let stdout = Gather::start(gathered);
         let stderr = Gather::start(child.stderr.take());
-        Running { line, child, started, stdout, stderr, peak_kib: 0, files: self.files }
+        let running = Running { line, child, started, stdout, stderr, peak_kib: 0, files: self.files };
+        running.feed(self.stdin)
     }
 }
 
@@ -151,6 +208,37 @@ pub struct Running {
 }
 
 impl Running {
+    fn feed(mut self, input: Input) -> Running {
+        if let Input::Bytes(bytes) = input {
+            let mut stdin = self.take_stdin();
+            // Who ends before all is read is judged by its status, not here.
+            thread::spawn(move || stdin.write_all(&bytes));
+        }
+        self
+    }
+
+    /// The open stdin; its end is when this is dropped.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("open_stdin was said, and this only once")
+    }
+
+    /// The open stdout.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("open_stdout was said, and this only once")
+    }
+
+    /// Writes to the open stdin.
+    #[track_caller]
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let stdin = self.child.stdin.as_mut().expect("open_stdin was said");
+        stdin.write_all(bytes.as_ref()).expect("it reads its stdin");
+    }
+
+    /// What it printed so far.
+    pub fn stdout_so_far(&self) -> Vec<u8> {
+        self.stdout.so_far()
+    }
+
     /// It has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))

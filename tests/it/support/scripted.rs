@@ -135,6 +135,12 @@ impl Conn {
         Ok(())
     }
 
+    /// Writes from another thread while the script reads.
+    pub fn write_aside(&self, bytes: Vec<u8>) -> JoinHandle<io::Result<()>> {
+        let stream = self.stream.try_clone();
+        thread::spawn(move || stream?.write_all(&bytes))
+    }
+
     /// Reads until the client ends the connection, so that our end of it is no reset.
     pub fn drain(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
@@ -214,6 +220,68 @@ impl Conn {
         self.read_exact(&mut payload)?;
         payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
         Ok((start[0], payload))
+    }
+
+    /// The next data message, or Close, with the first byte that it would have in one frame. Fragments are put
+    /// together, pings answered, pongs passed over.
+    pub fn message(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let mut message: Option<(u8, Vec<u8>)> = None;
+        loop {
+            let (first, payload) = self.frame()?;
+            match first {
+                0x89 => self.write(frame(0x8a, &payload))?,
+                0x8a => {}
+                0x88 => return Ok((first, payload)),
+                _ => {
+                    assert_eq!(message.is_none(), first & 0x0f != 0, "a frame out of its order: {first:#x}");
+                    message.get_or_insert((first | 0x80, Vec::new())).1.extend(payload);
+                    if first & 0x80 != 0 {
+                        return Ok(message.take().expect("just made"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads messages until the client's Close, answers it, and gives what came before, with its payload last.
+    pub fn messages_to_close(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut all = Vec::new();
+        loop {
+            let (first, payload) = self.message()?;
+            all.push(payload);
+            if first == 0x88 {
+                self.write(frame(0x88, all.last().expect("just pushed")))?;
+                self.end()?;
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Says Close with this body (code and reason) and reads what still comes.
+    pub fn close(&mut self, code: u16, reason: &str) -> io::Result<()> {
+        self.write(frame(0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat()))?;
+        while self.message()?.0 != 0x88 {}
+        self.end()
+    }
+
+    /// The head of the next frame, its first byte and length; the payload is read and not kept.
+    pub fn skim(&mut self) -> io::Result<(u8, u64)> {
+        let mut start = [0; 2];
+        self.stream.read_exact(&mut start)?;
+        let mut rest = [0; 12];
+        let long = match start[1] & 0x7f {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        self.stream.read_exact(&mut rest[..long + 4])?;
+        let wide = rest[..long].iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+        let length = if long == 0 { u64::from(start[1] & 0x7f) } else { wide };
+        let read = io::copy(&mut (&self.stream).take(length), &mut io::sink())?;
+        if read < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok((start[0], length))
     }
 
     // --- MQTT

@@ -22,12 +22,20 @@ pub fn python() -> PathBuf {
 /// The one that the tests of this process share.
 pub fn shared() -> &'static Websockets {
     static SERVER: OnceLock<Websockets> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/echo.py");
-        let (peer, port) =
-            Peer::start_saying_port(&python().to_string_lossy(), &[script], &temp_dir("websockets"));
-        Websockets { peer, port }
-    })
+    SERVER.get_or_init(|| start("echo.py"))
+}
+
+/// The one for very many messages, an echo at any path; see `tests/peers/bulk.py`.
+pub fn bulk() -> &'static Websockets {
+    static SERVER: OnceLock<Websockets> = OnceLock::new();
+    SERVER.get_or_init(|| start("bulk.py"))
+}
+
+fn start(script: &str) -> Websockets {
+    let script = format!("{}/tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
+    let (peer, port) =
+        Peer::start_saying_port(&python().to_string_lossy(), &[&script], &temp_dir("websockets"));
+    Websockets { peer, port }
 }
 
 impl Websockets {
