@@ -1,0 +1,226 @@
+"""The benchmarks of `wspipe cat`, and the one-shot `echo`."""
+
+import os
+import subprocess
+import time
+
+from measure import Failed, Peer, alternate, fill, inward, median, outward, pingpong
+from table import Row
+
+MIB = 1 << 20
+URL = "ws://127.0.0.1:PORT/"
+
+
+def ratio(ours, theirs):
+    return None if not ours or not theirs else ours / theirs
+
+
+def per_second(count, seconds):
+    return "failed" if not seconds else f"{count / seconds / 1e6:.2f} M lines/s"
+
+
+def cpu_each(count, seconds):
+    return "failed" if seconds is None else f"{seconds / count * 1e9:.0f} ns CPU/line"
+
+
+def lines(tools, runs, scale):
+    """Lines of 63 bytes, against websocat."""
+    count = int(1_000_000 * scale)
+
+    def checked(figures):
+        if figures.get("messages", count) != count:
+            raise Failed(f"{figures['messages']} messages of {count} arrived")
+        return figures
+
+    sink, source = ["ws-sink", f"count={count}"], ["ws-source", f"count={count}", "size=63", "kind=text"]
+    feed = ["feed", f"count={count}", "size=63", "format=line"]
+    ways = {
+        "out": {
+            "wspipe": lambda: checked(outward(tools, [tools.wspipe, "cat", "-w", "0", URL], sink, feed)),
+            "websocat": lambda: checked(outward(tools, [tools.websocat, "-tu", URL], sink, feed)),
+        },
+        "in": {
+            "wspipe": lambda: inward(tools, [tools.wspipe, "cat", "--no-stdin", URL], source, count * 64),
+            "websocat": lambda: inward(tools, [tools.websocat, "-tU", URL], source, count * 64),
+        },
+    }
+    rows = []
+    for way, contenders in ways.items():
+        found = alternate(runs, contenders)
+        ours, theirs = found["wspipe"], found["websocat"]
+        speed = [median(figures, "seconds") for figures in (ours, theirs)]
+        cpu = [median(figures, "cpu") for figures in (ours, theirs)]
+        faster, cheaper = ratio(speed[1], speed[0]), ratio(cpu[0], cpu[1])
+        rows.append(Row(f"{count:,} lines of 63 bytes {way}", per_second(count, speed[0]), "websocat",
+                        per_second(count, speed[1]), faster, ">= 10", faster and faster >= 10))
+        rows.append(Row(f"the same, {way}: CPU time", cpu_each(count, cpu[0]), "websocat",
+                        cpu_each(count, cpu[1]), cheaper, "<= 0.1", cheaper and cheaper <= 0.1))
+    return rows
+
+
+def bulk_out(tools, size, total):
+    """Binary messages of `size` out; and what socat does with the same bytes."""
+    count = total // size
+    sink = ["ws-sink", f"count={count}"]
+    feed = ["feed", f"count={count}", f"size={size}"]
+    ours = [tools.wspipe, "cat", "-b", "--in", "length", "-w", "0", URL]
+    theirs = ["socat", "-u", "-b", str(size), "STDIN", "TCP:127.0.0.1:PORT"]
+    return {
+        "wspipe": lambda: outward(tools, ours, sink, [*feed, "format=length"]),
+        "socat": lambda: outward(tools, theirs, ["tcp-sink"], [*feed, "format=raw"]),
+    }
+
+
+def bulk_in(tools, size, total):
+    """The other way."""
+    count = total // size
+    source = ["ws-source", f"count={count}", f"size={size}", "kind=binary"]
+    ours = [tools.wspipe, "cat", "--no-stdin", "--out", "chunk", URL]
+    theirs = ["socat", "-u", "-b", str(size), "TCP:127.0.0.1:PORT", "STDOUT"]
+    return {
+        "wspipe": lambda: inward(tools, ours, source, count * size),
+        "socat": lambda: inward(tools, theirs, ["tcp-source", f"bytes={count * size}", f"write={256 * 1024}"],
+                                count * size),
+    }
+
+
+def bulk(tools, runs, scale):
+    """256 MiB of binary messages, against a plain TCP copy."""
+    total = int(256 * scale) * MIB
+    rows = []
+    for way, make in (("out", bulk_out), ("in", bulk_in)):
+        for name, size in (("64 KiB", 64 * 1024), ("1 MiB", MIB)):
+            found = alternate(runs, make(tools, size, total))
+            speed = [total / median(f, "seconds") / 1e9 if f else None for f in (found["wspipe"], found["socat"])]
+            ours, theirs = (f"{s:.2f} GB/s" if s else "failed" for s in speed)
+            share = ratio(*speed)
+            rows.append(Row(f"{total // MIB} MiB in messages of {name} {way}", ours, "socat, plain TCP", theirs, share,
+                            ">= 0.8", share and share >= 0.8))
+    return rows
+
+
+def roundtrip(tools, runs, scale):
+    """One 64-byte line there and back, against a bare relay."""
+    count = int(20_000 * scale)
+    found = alternate(runs, {
+        "wspipe": lambda: pingpong(tools, [tools.wspipe, "cat", "-w", "0", URL], ["ws-echo"], count, 64),
+        "relay": lambda: pingpong(tools, [tools.peers, "relay", "port=PORT"], ["tcp-echo"], count, 64),
+    })
+    rows = []
+    for name, key in (("median", "p50"), ("mean", "mean")):
+        times = [median(found[contender], key) for contender in ("wspipe", "relay")]
+        ours, theirs = (f"{t / 1000:.1f} us" if t else "failed" for t in times)
+        more = ratio(*times)
+        rows.append(Row(f"round trip of 64 bytes, {name} of {count:,}", ours, "bare poll(2) relay, plain TCP", theirs,
+                        more, "<= 1.3", more and more <= 1.3))
+    return rows
+
+
+def memory(tools, runs, scale):
+    """The largest resident set over a long stream, and where what reads it is slow."""
+    total = int(2048 * scale) * MIB
+    contenders = {}
+    for way, make in (("out", bulk_out), ("in", bulk_in)):
+        for name, size in (("64 KiB", 64 * 1024), ("1 MiB", MIB)):
+            what = f"{total / MIB / 1024:g} GiB in messages of {name} {way}"
+            contenders[what] = make(tools, size, total)["wspipe"]
+    # Lines of 7 bytes at 50 MB/s: as many records as can be, and a queue that is never empty.
+    count, rate = int(25_000_000 * scale), 50_000_000
+    sink = ["ws-sink", f"count={count}", f"rate={rate}"]
+    feed = ["feed", f"count={count}", "size=7", "format=line"]
+    source = ["ws-source", f"count={count}", "size=7", "kind=text"]
+    wait = ["-W", "600", "--close-timeout", "60", "-w", "0"]
+    contenders[f"{count:,} short lines out to a slow server"] = lambda: outward(
+        tools, [tools.wspipe, "cat", *wait, URL], sink, feed)
+    contenders[f"{count:,} short lines in with a slow reader"] = lambda: inward(
+        tools, [tools.wspipe, "cat", "--no-stdin", URL], source, count * 8, rate)
+    found = alternate(1, contenders)
+    rows = []
+    for what, figures in found.items():
+        peak = figures[0]["rss"] * 1024 / 1e6 if figures else None
+        rows.append(Row(f"resident set: {what}", f"{peak:.1f} MB" if peak else "failed", "", "", None, "< 8 MB",
+                        peak and peak < 8))
+    return rows
+
+
+def instructions(tools, runs, scale):
+    """Instructions a message: two runs of different length under callgrind, the difference divided."""
+    rows = []
+    for way in ("out", "in"):
+        counted = []
+        for count in (20_000, 60_000):
+            out = tools.dir / f"callgrind.{way}.{count}"
+            valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", tools.wspipe, "cat"]
+            if way == "out":
+                feed = ["feed", f"count={count}", "size=63", "format=line"]
+                outward(tools, [*valgrind, "-w", "0", URL], ["ws-sink", f"count={count}"], feed)
+            else:
+                source = ["ws-source", f"count={count}", "size=63", "kind=text"]
+                inward(tools, [*valgrind, "--no-stdin", URL], source, count * 64)
+            totals = [line for line in out.read_text().splitlines() if line.startswith(("summary:", "totals:"))]
+            counted.append(int(totals[-1].split()[1]))
+        each = (counted[1] - counted[0]) / 40_000
+        rows.append(Row(f"instructions a line of 63 bytes {way}", f"{each:.0f}", "", ""))
+    return rows
+
+
+def oneshot(tools, runs, scale):
+    """One message and its echo, from start to end."""
+    listener = Peer([tools.peers, "ws-echo"])
+    try:
+        port = listener.port()
+        message = tools.dir / "message"
+        message.write_text("hello\n")
+        commands = {
+            "wspipe": fill([tools.wspipe, "echo", "--quiet", URL], port),
+            "websocat": fill([tools.websocat, "-1", URL], port),
+        }
+        times = {name: [] for name in commands}
+        for _ in range(max(20, runs)):
+            for name, command in commands.items():
+                times[name].append(start_to_end(command, message))
+        peaks = {name: peak(command, message, tools.dir / "time") for name, command in commands.items()}
+    finally:
+        listener.stop()
+    milliseconds = [sorted(times[name])[len(times[name]) // 2] * 1e3 for name in commands]
+    sets = list(peaks.values())
+    return [
+        Row("one-shot `echo`, start to end", f"{milliseconds[0]:.1f} ms", "websocat -1", f"{milliseconds[1]:.1f} ms",
+            ratio(*milliseconds)),
+        Row("one-shot `echo`, resident set", f"{sets[0] / 1e3:.1f} MB", "websocat -1", f"{sets[1] / 1e3:.1f} MB",
+            ratio(*sets)),
+    ]
+
+
+def start_to_end(command, stdin):
+    """Seconds; a spawn as light as can be."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    source = os.open(stdin, os.O_RDONLY)
+    begin = time.monotonic()
+    actions = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    _, status = os.waitpid(pid, 0)
+    seconds = time.monotonic() - begin
+    os.close(null)
+    os.close(source)
+    if status:
+        raise Failed(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return seconds
+
+
+def peak(command, stdin, report):
+    """The largest resident set in KiB."""
+    with open(stdin, "rb") as source:
+        subprocess.run(["/usr/bin/time", "-f", "%M", "-o", report, *command], stdin=source, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return int(report.read_text().split()[-1])
+
+
+BENCHMARKS = {
+    "lines": lines,
+    "bulk": bulk,
+    "roundtrip": roundtrip,
+    "memory": memory,
+    "instructions": instructions,
+    "oneshot": oneshot,
+}

@@ -1,0 +1,182 @@
+"""Starts a client between its peers and measures it: time by the peers' clock, CPU time by wait4(2)."""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+# The largest that a pipe holds by default on Linux; told here so that all contenders have the same.
+PIPE = 64 * 1024
+# No single run takes as long.
+LIMIT = 600
+
+
+class Failed(Exception):
+    """A run that did not do what it should."""
+
+
+class Peer:
+    """A process of bench-peers (or another) whose stdout is ours."""
+
+    def __init__(self, command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=None):
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def port(self):
+        return int(self.process.stdout.readline())
+
+    def figures(self):
+        """Its last line, once it has ended."""
+        out, err = self.process.communicate(timeout=LIMIT)
+        if self.process.returncode:
+            raise Failed(f"{self.process.args} ended with {self.process.returncode}")
+        return json.loads((out or err).splitlines()[-1])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def high_water(pid):
+    """VmHWM in KiB; None once the process has gone."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return None
+
+
+class Client:
+    """The program that is measured."""
+
+    def __init__(self, command, stdin, stdout, log):
+        self.command = command
+        self.log = log
+        self.rss = 0
+        with open(log, "wb") as stderr:
+            self.process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+        self.ended = False
+        self.watch = threading.Thread(target=self._watch, daemon=True)
+        self.watch.start()
+
+    def _watch(self):
+        # ru_maxrss would begin with what the starting process had.
+        while not self.ended:
+            self.rss = high_water(self.process.pid) or self.rss
+            time.sleep(0.02)
+
+    def wait(self, status=0):
+        """CPU seconds, user and system. `status`: what it should exit with."""
+        _, code, usage = os.wait4(self.process.pid, 0)
+        self.ended = True
+        self.process.returncode = os.waitstatus_to_exitcode(code)
+        if self.process.returncode != status:
+            text = pathlib.Path(self.log).read_text(errors="replace")
+            raise Failed(f"{' '.join(self.command)} ended with {self.process.returncode}: {text}")
+        return usage.ru_utime + usage.ru_stime
+
+    def stop(self):
+        self.ended = True
+        if self.process.returncode is None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def outward(tools, command, server, feed):
+    """feed | client -> server. `server`, `feed`: arguments of bench-peers; URL and PORT in `command` are filled
+    in. Seconds are from the upgrade (or accept) to the last byte at the server."""
+    listener = Peer([tools.peers, *server])
+    client = feeder = None
+    try:
+        filled = fill(command, listener.port())
+        read, write = os.pipe()
+        feeder = Peer([tools.peers, *feed], stdout=write)
+        os.close(write)
+        client = Client(filled, read, subprocess.DEVNULL, tools.dir / "client.log")
+        os.close(read)
+        cpu = client.wait()
+        figures = listener.figures()
+    finally:
+        for process in (client, feeder, listener):
+            if process:
+                process.stop()
+    figures.update(cpu=cpu, rss=client.rss, seconds=(figures["end"] - figures["start"]) / 1e9)
+    return figures
+
+
+def inward(tools, command, server, size, rate=0):
+    """server -> client | drain. Seconds are from the upgrade (or accept) to the last of `size` bytes behind the
+    client's stdout, which is read at `rate` bytes a second where that is not 0."""
+    listener = Peer([tools.peers, *server])
+    client = drain = None
+    try:
+        filled = fill(command, listener.port())
+        read, write = os.pipe()
+        drain = Peer([tools.peers, "drain", f"bytes={size}", f"rate={rate}"], stdin=read)
+        os.close(read)
+        client = Client(filled, subprocess.DEVNULL, write, tools.dir / "client.log")
+        os.close(write)
+        cpu = client.wait()
+        figures = listener.figures()
+        drained = drain.figures()
+    finally:
+        for process in (client, drain, listener):
+            if process:
+                process.stop()
+    if drained["bytes"] != size:
+        raise Failed(f"{' '.join(filled)}: {drained['bytes']} bytes of {size} came out")
+    figures.update(cpu=cpu, rss=client.rss, seconds=(drained["end"] - figures["start"]) / 1e9)
+    return figures
+
+
+def pingpong(tools, command, server, count, size):
+    """pingpong <-> client <-> echo server; its nanoseconds."""
+    listener = Peer([tools.peers, *server])
+    client = player = None
+    try:
+        filled = fill(command, listener.port())
+        (to_read, to_write), (from_read, from_write) = os.pipe(), os.pipe()
+        arguments = [tools.peers, "pingpong", f"count={count}", f"size={size}"]
+        player = Peer(arguments, stdin=from_read, stdout=to_write, stderr=subprocess.PIPE)
+        os.close(to_write)
+        os.close(from_read)
+        client = Client(filled, to_read, from_write, tools.dir / "client.log")
+        os.close(to_read)
+        os.close(from_write)
+        figures = player.figures()
+        cpu = client.wait()
+    finally:
+        for process in (client, player, listener):
+            if process:
+                process.stop()
+    return {**figures, "cpu": cpu}
+
+
+def fill(command, port):
+    return [part.replace("PORT", str(port)) for part in command]
+
+
+def alternate(runs, contenders):
+    """Runs each contender (name -> function) `runs` times in turn; name -> list of figures."""
+    found = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, measured in contenders.items():
+            try:
+                found[name].append(measured())
+            except Failed as failure:
+                print(f"  {name}: {failure}", file=sys.stderr)
+                continue
+            shown = {key: value for key, value in found[name][-1].items() if key not in ("start", "end")}
+            print(f"  {name}: {shown}", file=sys.stderr)
+    return found
+
+
+def median(figures, key):
+    """The median of one figure, None where no run succeeded."""
+    return statistics.median(run[key] for run in figures) if figures else None

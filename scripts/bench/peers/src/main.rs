@@ -1,0 +1,71 @@
+//! Peers for the benchmarks: servers that are never the bottleneck, what feeds and drains pipes, and the plain
+//! relay that round trips are compared with.
+//!
+//! Each server listens on a free loopback port, prints it, serves one connection and prints what it saw as one
+//! line of JSON. Times are nanoseconds of the monotonic clock, which all processes of the machine share.
+
+mod args;
+mod frames;
+mod pipes;
+mod servers;
+mod upgrade;
+
+use std::{io, process::ExitCode};
+
+use args::Args;
+
+const USAGE: &str = "\
+bench-peers WHAT [NAME=VALUE...]
+  ws-sink   count=N [rate=R]           accept, upgrade, count N messages; to the end; at most R bytes a second
+  ws-source count=N size=S kind=text   accept, upgrade, send N messages of S bytes, Close
+  ws-echo                              echo messages until Close, connection after connection
+  tcp-sink                             read until the end
+  tcp-source bytes=N write=S           send N bytes, S a write
+  tcp-echo                             echo bytes until the end, connection after connection
+  feed      count=N size=S format=line|length|raw     write records to stdout
+  drain     bytes=N [rate=R]           read N bytes from stdin, then to the end; at most R bytes a second
+  pingpong  count=N size=S             write a line to stdout, read one from stdin; figures on stderr
+  relay     port=P                     stdin and stdout to and from a TCP connection, by poll(2)";
+
+fn run() -> io::Result<()> {
+    let args = Args::parse()?;
+    match args.what() {
+        "ws-sink" => servers::ws_sink(args.number("count")?, args.rate()?),
+        "ws-source" => {
+            servers::ws_source(args.number("count")?, args.size("size")?, args.text("kind")? == "text")
+        }
+        "ws-echo" => servers::ws_echo(),
+        "tcp-sink" => servers::tcp_sink(),
+        "tcp-source" => servers::tcp_source(args.number("bytes")?, args.size("write")?),
+        "tcp-echo" => servers::tcp_echo(),
+        "feed" => pipes::feed(args.number("count")?, args.size("size")?, args.text("format")?),
+        "drain" => pipes::drain(args.number("bytes")?, args.rate()?),
+        "pingpong" => pipes::pingpong(args.size("count")?, args.size("size")?),
+        "relay" => pipes::relay(args.number("port")?),
+        _ => Err(io::Error::other(USAGE)),
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sleeps until `bytes` since `start` are no more than `rate` a second; 0 is no limit.
+fn pace(start: u64, bytes: u64, rate: u64) {
+    if let Some(due) = (bytes * 1000).checked_div(rate) {
+        let ahead = due.saturating_mul(1_000_000).saturating_sub(now() - start);
+        std::thread::sleep(std::time::Duration::from_nanos(ahead));
+    }
+}
+
+/// The monotonic clock in nanoseconds.
+fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
