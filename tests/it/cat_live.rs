@@ -289,3 +289,19 @@ fn echo_sends_every_message_back_as_it_came() {
         .says_nothing();
     server.finish();
 }
+
+#[test]
+fn echoes_that_cannot_leave_take_little_memory() {
+    // A peer that sends without end and reads nothing; its messages are empty, what is kept of them is not.
+    let server = Scripted::start(|conn: &mut Conn| {
+        conn.upgrade()?;
+        // It ends by the end of the connection.
+        let _ = conn.write(frame(0x81, b"").repeat(10_000_000));
+        Ok(())
+    });
+    let running = wspipe(["cat", "--echo", &server.ws("/"), "--close-timeout", "0.3"]).start();
+    thread::sleep(Duration::from_secs(3));
+    running.signal(Signal::INT);
+    running.finish().signalled(Signal::INT).below_mib(MIB);
+    server.finish();
+}

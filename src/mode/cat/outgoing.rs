@@ -18,6 +18,11 @@ use crate::{
 /// Echoes that wait above this many bytes stop the reading of more.
 const ECHO_MARK: usize = 1024 * 1024;
 
+/// What a piece takes of memory: an empty message is not free.
+fn weight(piece: &Piece) -> usize {
+    size_of::<Piece>() + piece.payload.len()
+}
+
 /// Something given to the loop that may still be in user space.
 enum Given {
     /// A Ping, Close, or a message of `--on-open`, which every connection gets: no part of what counts.
@@ -35,6 +40,7 @@ pub struct Outgoing {
     opened: usize,
     /// Goes before what the decoder has: what a lost connection left, and echoes.
     pending: VecDeque<Piece>,
+    /// What `pending` takes, see [`weight`].
     pending_bytes: usize,
     /// Since the loop last said that the kernel has all.
     recent: VecDeque<Given>,
@@ -107,9 +113,10 @@ impl Outgoing {
 
     /// Sends a message back.
     pub fn echo(&mut self, kind: Kind, payload: &[u8]) {
-        self.pending_bytes += payload.len();
         let payload = Bytes::copy_from_slice(payload);
-        self.pending.push_back(Piece { kind, payload, first: true, last: true });
+        let piece = Piece { kind, payload, first: true, last: true };
+        self.pending_bytes += weight(&piece);
+        self.pending.push_back(piece);
     }
 
     pub fn is_congested(&self) -> bool {
@@ -188,7 +195,7 @@ impl Outgoing {
             self.skipping = true;
         }
         for piece in rest.into_iter().rev() {
-            self.pending_bytes += piece.payload.len();
+            self.pending_bytes += weight(&piece);
             self.pending.push_front(piece);
         }
         self.wire_open = false;
@@ -240,7 +247,7 @@ impl Outgoing {
 
     fn poll_piece(&mut self) -> Result<Option<Piece>, (framing::Error, bool)> {
         if let Some(piece) = self.pending.pop_front() {
-            self.pending_bytes -= piece.payload.len();
+            self.pending_bytes -= weight(&piece);
             return Ok(Some(piece));
         }
         while let Some(next) = self.decoder.poll_piece() {
