@@ -104,6 +104,35 @@ fn a_reply_slower_than_the_quiet() {
 }
 
 #[test]
+fn a_reply_that_is_on_its_way_is_no_quiet() {
+    // One message that takes twice as long as the quiet to come in.
+    let server = sends(&[], |conn| {
+        conn.message()?;
+        let reply = frame(0x81, &[b'x'; 70_000]);
+        for part in reply.chunks(10_000) {
+            conn.write(part)?;
+            thread::sleep(Duration::from_millis(200));
+        }
+        answer(conn)
+    });
+    let args = ["cat", &server.ws("/"), "-w", "0.6", "--close-timeout", "0.2"];
+    let run = wspipe(args).stdin("ask\n").run();
+    run.status(0).says_nothing();
+    assert_eq!(run.stdout.len(), 70_001);
+    server.finish();
+    // Pings are no messages: they keep nothing open.
+    let server = sends(&[], |conn| {
+        while conn.write(frame(0x89, b"there?")).is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    });
+    let run = wspipe(["cat", &server.ws("/"), "-w", "0.3", "--close-timeout", "0.2"]).stdin("").run();
+    run.status(0).within(Duration::from_millis(1500));
+    server.finish();
+}
+
+#[test]
 fn quiet_after_the_end_of_stdin() {
     let url = websockets::shared().url("/echo");
     let run = wspipe(["cat", &url]).stdin("x\n").run();

@@ -67,6 +67,8 @@ pub struct Cat {
     limit: Option<Instant>,
     /// Since when nothing happened after stdin's end: the last byte left, or the last message came.
     quiet_since: Option<Instant>,
+    /// A control frame is among what came since the last `handle_heard`.
+    control_heard: bool,
     connected_before: bool,
     /// Failed attempts in a row.
     retries: u64,
@@ -100,6 +102,7 @@ impl Cat {
             input_ended: options.no_stdin || options.echo,
             limit: options.timeout.and_then(|limit| world.started.0.checked_add(limit)),
             quiet_since: None,
+            control_heard: false,
             connected_before: false,
             retries: 0,
             peer_closed: None,
@@ -323,6 +326,7 @@ impl Machine for Cat {
             return;
         }
         self.retries = 0;
+        self.control_heard |= !matches!(received, Received::Message(..));
         match received {
             Received::Message(kind, payload) => self.handle_message(kind, payload, now),
             Received::Ping(payload) => self.print_control(Control::Ping(payload), now),
@@ -344,6 +348,10 @@ impl Machine for Cat {
 
     fn handle_heard(&mut self, now: Instant) {
         self.keepalive.handle_heard(now);
+        // Bytes of no control frame are those of a message: while one is coming in there is no quiet.
+        if !std::mem::take(&mut self.control_heard) && self.quiet_since.is_some() {
+            self.quiet_since = Some(now);
+        }
     }
 
     fn handle_sent(&mut self, now: Instant) {
