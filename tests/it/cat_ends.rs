@@ -182,6 +182,28 @@ fn the_limit_of_the_whole_run() {
 }
 
 #[test]
+fn the_limit_says_what_was_not_read() {
+    let server = sends(&[], Conn::drain);
+    let args = ["cat", &server.ws("/"), "-W", "0.4", "--close-timeout", "0.2"];
+    wspipe(args).stdin("x\ny\n").run().status(28).one_line(&["0.4 s", "2 sent but not confirmed"]);
+    server.finish();
+    // The same with a socket that takes nothing any more.
+    let server = sends(&[], |_| {
+        thread::sleep(Duration::from_secs(2));
+        Ok(())
+    });
+    let script = r#"yes | "$WSPIPE" cat "$1" -W 0.6 --close-timeout 0.2; exit "${PIPESTATUS[1]}""#;
+    bash(script, [server.ws("/")]).run().status(28).one_line(&["0.6 s", "not sent"]);
+    server.finish();
+    // And for a line that is refused: the one before it.
+    let server = sends(&[], Conn::drain);
+    let args = ["cat", &server.ws("/"), "--close-timeout", "0.2"];
+    let run = wspipe(args).stdin(b"fine\n\xff\n").run();
+    run.status(26).one_line(&["line 2", "message of stdin: 1 sent but not confirmed"]);
+    server.finish();
+}
+
+#[test]
 fn our_close_says_what_was_asked() {
     let server = sends(&["x"], |conn| {
         let all = conn.messages_to_close()?;

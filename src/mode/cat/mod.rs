@@ -192,7 +192,12 @@ impl Cat {
     /// Close goes out next, and nothing of stdin any more.
     fn close(&mut self, code: u16, reason: &str) {
         match self.phase {
-            Phase::Starting => self.phase = Phase::Ended,
+            Phase::Starting => {
+                self.phase = Phase::Ended;
+                self.outgoing.handle_end();
+                let url = self.url.clone();
+                self.account(&url);
+            }
             Phase::Open | Phase::Draining => {
                 self.phase = Phase::Closing;
                 self.outgoing.close(code, reason);
@@ -262,7 +267,11 @@ impl Cat {
         let hides = matches!(lost, Lost::Io(_) | Lost::Violation(..) | Lost::TooLarge(_));
         let asked = self.phase == Phase::Closing && !hides;
         self.phase = Phase::Ended;
-        if self.failure.is_some() || self.output_gone {
+        if self.output_gone {
+            return;
+        }
+        if self.failure.is_some() {
+            self.account("");
             return;
         }
         let normal = asked || self.peer_closed.as_ref().is_some_and(|close| close.normal);
@@ -270,10 +279,11 @@ impl Cat {
         if asked && *lost == Lost::Unanswered {
             warn!("{}: the server did not answer our Close", self.url);
         }
-        if let Some(text) = self.outgoing.shortfall() {
-            let before = how.map_or_else(|| self.url.clone(), |how| how.text);
-            self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{before}: {text}")));
-        } else if !normal {
+        let before = how.as_ref().map_or_else(|| self.url.clone(), |how| how.text.clone());
+        if self.account(&before) {
+            return;
+        }
+        if !normal {
             self.failure = how;
         } else if !self.met && !self.stopped {
             self.failure = Some(self.unmet());
@@ -283,6 +293,17 @@ impl Cat {
                 false => warn!("{}", how.text),
             }
         }
+    }
+
+    /// Says at the end what of stdin is not known to have been read, beside the failure that there is, or as one
+    /// of its own behind `before`; false where there is nothing to say.
+    fn account(&mut self, before: &str) -> bool {
+        let Some(text) = self.outgoing.shortfall().filter(|_| !self.output_gone) else { return false };
+        match &mut self.failure {
+            Some(failure) => failure.text.push_str(&format!(": {text}")),
+            None => self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{before}: {text}"))),
+        }
+        true
     }
 
     /// `-C` or `--until` is not met at the end.
@@ -383,8 +404,7 @@ impl Machine for Cat {
         }
         self.phase = Phase::Ended;
         self.outgoing.handle_end();
-        if let Some(left) = self.outgoing.shortfall() {
-            self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{text}: {left}")));
+        if self.account(text) {
             return;
         }
         self.failure.get_or_insert(Failure::new(Kind::Unreachable, ""));
@@ -437,10 +457,7 @@ impl Machine for Cat {
         self.keepalive.handle_timeout(now);
         if self.limit.is_some_and(|at| at <= now) && !matches!(self.phase, Phase::Closing | Phase::Ended) {
             let seconds = self.options.timeout.unwrap_or_default().as_secs_f64();
-            let mut text = format!("{}: not done within {seconds} s", self.url);
-            if let Some(left) = self.outgoing.shortfall() {
-                text.push_str(&format!(": {left}"));
-            }
+            let text = format!("{}: not done within {seconds} s", self.url);
             self.fail(Failure::new(Kind::TimedOut, text), 1000, "");
         }
         if self.quiet_at().is_some_and(|at| at <= now) {

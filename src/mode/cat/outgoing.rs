@@ -62,6 +62,8 @@ pub struct Outgoing {
     /// Cut in the middle by the end of a connection.
     cut: u64,
     unsent: u64,
+    /// The record that the decoder refused was told of.
+    refused: bool,
     /// The Ping that is a barrier, with the `given` of that moment; one at a time.
     barrier: Option<(u64, u64)>,
     /// Up to which message a barrier was sent.
@@ -92,6 +94,7 @@ impl Outgoing {
             unknown: 0,
             cut: 0,
             unsent: 0,
+            refused: false,
             barrier: None,
             barred: 0,
             close: None,
@@ -251,7 +254,11 @@ impl Outgoing {
             return Ok(Some(piece));
         }
         while let Some(next) = self.decoder.poll_piece() {
-            let piece = next.map_err(|error| (error, self.mid))?;
+            let mid = self.mid;
+            let piece = next.map_err(|error| {
+                self.refused = true;
+                (error, mid)
+            })?;
             if !self.skipping {
                 return Ok(Some(piece));
             }
@@ -279,7 +286,7 @@ impl Outgoing {
                 Ok(piece) if self.skipping => self.skipping = !piece.last,
                 Ok(piece) => self.unsent += u64::from(piece.last),
                 Err(_) => {
-                    held = true;
+                    held = !self.refused;
                     break;
                 }
             }
