@@ -162,8 +162,11 @@ impl Outgoing {
         }
     }
 
-    /// The peer has answered our Close.
+    /// The peer has said Close after we did: the answer to ours, where the kernel had that.
     pub fn handle_confirmed_all(&mut self) {
+        if self.close.is_some() || !self.recent.is_empty() {
+            return;
+        }
         self.confirmed = self.given;
         self.sent = self.given;
     }
@@ -311,5 +314,71 @@ impl Outgoing {
         let total = self.unsent + self.unknown + self.cut;
         let noun = if total == 1 { "message" } else { "messages" };
         (total > 0).then(|| format!("{noun} of stdin: {}", parts.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::proto::framing::Framing;
+
+    fn outgoing() -> (Outgoing, Keepalive) {
+        let options = config::Cat {
+            input: Framing::Line,
+            output: Framing::Line,
+            binary: false,
+            strict: false,
+            no_stdin: false,
+            count: None,
+            until: None,
+            quiet: None,
+            timeout: None,
+            ping_interval: None,
+            ping_timeout: None,
+            on_open: Vec::new(),
+            reconnect: false,
+            max_retries: None,
+            close_code: 1000,
+            close_reason: String::new(),
+            echo: false,
+            raw: false,
+        };
+        let mut keepalive = Keepalive::new(None, None);
+        keepalive.handle_connected(Instant::now());
+        (Outgoing::new(&options, Kind::Text), keepalive)
+    }
+
+    /// Gives all there is to give: how many things.
+    fn give(outgoing: &mut Outgoing, keepalive: &mut Keepalive) -> usize {
+        std::iter::from_fn(|| outgoing.poll_transmit(false, keepalive).expect("good input")).count()
+    }
+
+    fn left(mut outgoing: Outgoing) -> Option<String> {
+        outgoing.handle_lost(Handed::default());
+        outgoing.handle_end();
+        outgoing.shortfall()
+    }
+
+    #[test]
+    fn only_what_comes_behind_our_close_is_its_answer() {
+        // How far our Close had come when the peer's arrived: asked for, queued, with the kernel.
+        for (far, confirmed) in [(0, false), (1, false), (2, true)] {
+            let (mut outgoing, mut keepalive) = outgoing();
+            outgoing.push(Bytes::from_static(b"a\nb\n"));
+            assert_eq!(give(&mut outgoing, &mut keepalive), 2);
+            outgoing.handle_sent();
+            outgoing.close(1000, "");
+            if far > 0 {
+                assert!(outgoing.poll_close().is_some());
+            }
+            if far > 1 {
+                outgoing.handle_sent();
+            }
+            outgoing.handle_confirmed_all();
+            let expected = (!confirmed).then(|| "messages of stdin: 2 sent but not confirmed".to_owned());
+            assert_eq!(left(outgoing), expected, "{far}");
+        }
     }
 }
