@@ -283,19 +283,25 @@ impl Outgoing {
     /// After the end: counts what is left over of what was read. `ended`: stdin has.
     pub fn handle_end(&mut self) {
         self.unsent += self.pending.drain(..).filter(|piece| piece.last).count() as u64;
-        let mut held = !self.decoder.is_empty() && !self.skipping;
+        let mut held = self.is_holding();
         while let Some(next) = self.decoder.poll_piece() {
             match next {
                 Ok(piece) if self.skipping => self.skipping = !piece.last,
                 Ok(piece) => self.unsent += u64::from(piece.last),
                 Err(_) => {
-                    held = !self.refused;
+                    held = !self.refused && !self.skipping;
                     break;
                 }
             }
-            held = !self.decoder.is_empty() && !self.skipping;
+            held = self.is_holding();
         }
         self.unsent += u64::from(held);
+    }
+
+    /// Whether the decoder has a part of a message that is not to be passed over, or gave one: what began on the
+    /// wire is passed over, so that of this one nothing left.
+    fn is_holding(&self) -> bool {
+        !self.skipping && (!self.decoder.is_empty() || self.decoder.in_message())
     }
 
     /// What is not known to have been read by the peer, in words; none where all is, or where nothing is of
@@ -322,7 +328,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::proto::framing::Framing;
+    use crate::proto::framing::{FRAGMENT, Framing};
 
     fn outgoing() -> (Outgoing, Keepalive) {
         let options = config::Cat {
@@ -380,5 +386,14 @@ mod tests {
             let expected = (!confirmed).then(|| "messages of stdin: 2 sent but not confirmed".to_owned());
             assert_eq!(left(outgoing), expected, "{far}");
         }
+    }
+
+    #[test]
+    fn a_message_of_which_nothing_left_and_whose_end_was_not_read() {
+        let (mut outgoing, mut keepalive) = outgoing();
+        outgoing.push(Bytes::from(vec![b'x'; 2 * FRAGMENT]));
+        assert!(give(&mut outgoing, &mut keepalive) > 0);
+        assert!(outgoing.decoder.is_empty() && outgoing.decoder.in_message());
+        assert_eq!(left(outgoing).as_deref(), Some("message of stdin: 1 not sent"));
     }
 }
