@@ -36,8 +36,11 @@ pub struct Outgoing {
     decoder: Decoder,
     kind: Kind,
     on_open: Vec<Bytes>,
-    /// How many of `on_open` this connection has got.
+    /// How many of `on_open` this connection has got, and how many of those nothing confirms yet.
     opened: usize,
+    open_unconfirmed: u64,
+    /// A Ping went behind them.
+    open_barred: bool,
     /// Goes before what the decoder has: what a lost connection left, and echoes.
     pending: VecDeque<Piece>,
     /// What `pending` takes, see [`weight`].
@@ -79,6 +82,8 @@ impl Outgoing {
             kind,
             on_open: options.on_open.clone(),
             opened: 0,
+            open_unconfirmed: 0,
+            open_barred: true,
             pending: VecDeque::new(),
             pending_bytes: 0,
             recent: VecDeque::new(),
@@ -137,6 +142,8 @@ impl Outgoing {
 
     pub fn handle_connected(&mut self) {
         self.opened = 0;
+        self.open_unconfirmed = 0;
+        self.open_barred = true;
         self.barrier = None;
         self.barred = self.given;
         self.close = None;
@@ -159,6 +166,8 @@ impl Outgoing {
     pub fn handle_pong(&mut self, number: u64) {
         if let Some((_, given)) = self.barrier.take_if(|(barrier, _)| *barrier <= number) {
             self.confirmed = self.confirmed.max(given);
+            // They went before everything that counts.
+            self.open_unconfirmed = 0;
         }
     }
 
@@ -169,6 +178,7 @@ impl Outgoing {
         }
         self.confirmed = self.given;
         self.sent = self.given;
+        self.open_unconfirmed = 0;
     }
 
     /// The connection is gone. What the kernel did not get is kept for the next one, where there may be one,
@@ -234,6 +244,8 @@ impl Outgoing {
         }
         if let Some(payload) = self.on_open.get(self.opened).cloned() {
             self.opened += 1;
+            self.open_unconfirmed += 1;
+            self.open_barred = false;
             self.recent.push_back(Given::Other);
             return Ok(Some(Transmit::message(self.kind, payload)));
         }
@@ -241,7 +253,9 @@ impl Outgoing {
             return Ok(Some(self.give(piece)));
         }
         let due = (self.keep || input_ended) && !self.echo;
-        if due && self.barrier.is_none() && self.given > self.barred {
+        let unbarred = self.given > self.barred || !self.open_barred;
+        if due && self.barrier.is_none() && unbarred {
+            self.open_barred = true;
             let (number, payload) = keepalive.ping();
             self.barrier = Some((number, self.given));
             self.barred = self.given;
@@ -283,6 +297,7 @@ impl Outgoing {
     /// After the end: counts what is left over of what was read. `ended`: stdin has.
     pub fn handle_end(&mut self) {
         self.unsent += self.pending.drain(..).filter(|piece| piece.last).count() as u64;
+        self.unknown += std::mem::take(&mut self.open_unconfirmed);
         let mut held = self.is_holding();
         while let Some(next) = self.decoder.poll_piece() {
             match next {
