@@ -182,6 +182,18 @@ fn the_limit_of_the_whole_run() {
 }
 
 #[test]
+fn an_opening_that_nobody_reads_is_unconfirmed() {
+    let server = sends(&[], Conn::drain);
+    let args = ["cat", &server.ws("/"), "--no-stdin", "--on-open", "hi", "-w", "0.2"];
+    wspipe(args)
+        .args(&["--close-timeout", "0.2", "--quiet"])
+        .run()
+        .status(55)
+        .one_line(&["1 sent but not confirmed"]);
+    server.finish();
+}
+
+#[test]
 fn the_limit_says_what_was_not_read() {
     let server = sends(&[], Conn::drain);
     let args = ["cat", &server.ws("/"), "-W", "0.4", "--close-timeout", "0.2"];
