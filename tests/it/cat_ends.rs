@@ -186,7 +186,7 @@ fn an_opening_that_nobody_reads_is_unconfirmed() {
     let server = sends(&[], Conn::drain);
     let args = ["cat", &server.ws("/"), "--no-stdin", "--on-open", "hi", "-w", "0.2"];
     wspipe(args)
-        .args(&["--close-timeout", "0.2", "--quiet"])
+        .args(["--close-timeout", "0.2", "--quiet"])
         .run()
         .status(55)
         .one_line(&["1 sent but not confirmed"]);
