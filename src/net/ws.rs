@@ -4,13 +4,14 @@
 //! are answered with Close, a payload is dropped before the next read, what is queued is counted, and its
 //! out-buffer, which moves its whole rest after each partial write, never holds a rest.
 
+mod pipe;
+
 use std::{
     fmt,
-    io::{self, ErrorKind, Write},
+    io::ErrorKind,
     os::fd::{AsFd, BorrowedFd},
 };
 
-use bytes::{Buf, Bytes};
 use tungstenite::{
     Message, WebSocket,
     error::{CapacityError, Error as WsError, ProtocolError},
@@ -23,8 +24,8 @@ use tungstenite::{
     },
 };
 
+use self::pipe::{Front, Pipe};
 use super::{
-    out::Out,
     plain::Plain,
     stream::{self, Stream},
 };
@@ -231,6 +232,8 @@ impl AsFd for Connection {
 struct Framed {
     ws: WebSocket<Pipe>,
     role: Role,
+    /// The largest message in bytes.
+    limit: usize,
     /// The last message given out. Dropped before the next read: while a payload lives, the buffer that it
     /// is a slice of cannot be used again and reads shrink to one frame each.
     last: Option<Message>,
@@ -246,14 +249,30 @@ impl Framed {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(limit))
             .max_frame_size(Some(limit));
-        let pipe =
-            Pipe { ahead: read_ahead.into(), out: Out::new(stream), accepted: 0, allowance: usize::MAX };
+        let pipe = Pipe::new(stream, read_ahead, role);
         let ws = WebSocket::from_raw_socket(pipe, role, Some(config));
-        Framed { ws, role, last: None, enqueued: 0 }
+        Framed { ws, role, limit, last: None, enqueued: 0 }
     }
 
     fn read(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
         self.last = None;
+        // Whatever comes after the peer's Close is tungstenite's too.
+        while self.ws.can_read() {
+            match self.ws.get_mut().take(self.limit) {
+                Front::Message(kind, range) => {
+                    let payload = self.ws.get_ref().bytes(range);
+                    return Read::Got(Received::Message(kind, payload));
+                }
+                Front::Other => break,
+                Front::Partial if self.ws.get_mut().fill().is_err() => return Read::Blocked,
+                Front::Partial => {}
+            }
+        }
+        self.read_other(sticky)
+    }
+
+    /// By tungstenite: what is no whole message in one frame.
+    fn read_other(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
         let mut discarded = 0;
         let message = loop {
             let active = self.ws.can_write();
@@ -424,50 +443,6 @@ fn cut(text: &str, max: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-/// The stream as tungstenite sees it: gives first what was read with the HTTP head, takes every write whole
-/// and never fails one, so that a read goes on where a Pong cannot leave. Failures are kept for `flush`.
-struct Pipe {
-    ahead: Bytes,
-    out: Out,
-    /// Bytes that tungstenite handed over.
-    accepted: u64,
-    /// Bytes that reads may still take from the socket.
-    allowance: usize,
-}
-
-impl io::Read for Pipe {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.ahead.is_empty() {
-            if self.allowance == 0 {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            let most = buf.len().min(self.allowance);
-            let n = self.out.stream.read(&mut buf[..most])?;
-            self.allowance -= n;
-            return Ok(n);
-        }
-        let n = self.ahead.len().min(buf.len());
-        self.ahead.copy_to_slice(&mut buf[..n]);
-        if self.ahead.is_empty() {
-            self.ahead = Bytes::new();
-        }
-        Ok(n)
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.put(buf);
-        self.accepted += buf.len() as u64;
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let _ = self.out.drain();
-        Ok(())
-    }
 }
 
 #[cfg(test)]

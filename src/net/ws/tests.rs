@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::*;
 use crate::sys::{PollFd, poll};
 
@@ -49,14 +51,20 @@ fn wait(connection: &Connection, flags: PollFlags) {
 fn next(connection: &mut Connection) -> Got {
     loop {
         match connection.read() {
-            Read::Got(Received::Message(kind, data)) => return Got::Message(kind, data.to_vec()),
-            Read::Got(Received::Ping(data)) => return Got::Ping(data.to_vec()),
-            Read::Got(Received::Pong(data)) => return Got::Pong(data.to_vec()),
-            Read::Got(Received::Close(c)) => return Got::Close(c.map(|(code, r)| (code, r.to_owned()))),
+            Read::Got(received) => return own(received),
             Read::Lost(lost) => return Got::Lost(lost),
             Read::Blocked => {}
         }
         wait(connection, connection.interest(true));
+    }
+}
+
+fn own(received: Received<'_>) -> Got {
+    match received {
+        Received::Message(kind, data) => Got::Message(kind, data.to_vec()),
+        Received::Ping(data) => Got::Ping(data.to_vec()),
+        Received::Pong(data) => Got::Pong(data.to_vec()),
+        Received::Close(c) => Got::Close(c.map(|(code, r)| (code, r.to_owned()))),
     }
 }
 
@@ -330,5 +338,128 @@ fn plain_bytes() {
 
     let (mut c, peer) = plain();
     drop(peer);
+    assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
+}
+
+/// Frames as bytes, and what a reader is to get of them.
+fn random_frames(seed: u64, masked: bool) -> (Vec<u8>, Vec<Got>) {
+    let mut state = seed;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    let (mut wire, mut expected) = (Vec::new(), Vec::new());
+    let mut put = |first: u8, payload: &[u8], key: u32| {
+        let bit = if masked { 0x80 } else { 0 };
+        wire.push(first);
+        match payload.len() {
+            n @ 0..=125 => wire.push(bit | n as u8),
+            n @ 126..=0xffff => {
+                wire.push(bit | 126);
+                wire.extend_from_slice(&(n as u16).to_be_bytes());
+            }
+            n => {
+                wire.push(bit | 127);
+                wire.extend_from_slice(&(n as u64).to_be_bytes());
+            }
+        }
+        let key = if masked { key.to_be_bytes() } else { [0; 4] };
+        wire.extend_from_slice(if masked { &key } else { &[] });
+        wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    };
+    for n in 0..200 {
+        let len = [5, 70, 200, 70_000, 200_000][random(5) as usize].min(5 + n * n * 10);
+        let text: String =
+            std::iter::repeat_with(|| ['a', 'ß', '€', '🙂'][random(4) as usize]).take(len / 2).collect();
+        let (kind, first) = if random(2) == 0 { (Kind::Text, 1) } else { (Kind::Binary, 2) };
+        let payload = text.as_bytes();
+        let key = random(1 << 32) as u32;
+        match random(5) {
+            0 => {
+                put(0x89, b"ping", key);
+                expected.push(Got::Ping(b"ping".to_vec()));
+            }
+            1 => {
+                let middle = payload.len() / 2;
+                put(first, &payload[..middle], key);
+                put(0x8a, b"pong", key);
+                put(0x80, &payload[middle..], key);
+                expected.push(Got::Pong(b"pong".to_vec()));
+                expected.push(Got::Message(kind, payload.to_vec()));
+            }
+            _ => {
+                put(0x80 | first, payload, key);
+                expected.push(Got::Message(kind, payload.to_vec()));
+            }
+        }
+    }
+    (wire, expected)
+}
+
+#[test]
+fn any_frames_however_they_are_cut() {
+    for seed in 0..12 {
+        let masked = seed % 2 == 1;
+        let (wire, expected) = random_frames(seed, masked);
+        let (near, mut peer) = pair();
+        let near = Stream::plain(near);
+        let mut c = match masked {
+            true => Connection::server(near, Vec::new(), LIMIT),
+            false => Connection::client(near, Vec::new(), LIMIT, Established::default()),
+        };
+        let sender = std::thread::spawn(move || {
+            let (mut at, mut step) = (0, 1);
+            while at < wire.len() {
+                step = step * 7 % 9973 + seed as usize;
+                let end = (at + step * (1 + at / 100_000)).min(wire.len());
+                peer.write_all(&wire[at..end]).unwrap();
+                at = end;
+            }
+            peer
+        });
+        for (n, expected) in expected.into_iter().enumerate() {
+            // As little at a time as makes every kind of frame stop in its middle.
+            let got = loop {
+                c.allow(1 + n * 100);
+                match c.read() {
+                    Read::Blocked => {}
+                    Read::Got(received) => break own(received),
+                    Read::Lost(lost) => break Got::Lost(lost),
+                }
+                if !c.is_held() {
+                    wait(&c, c.interest(true));
+                }
+            };
+            assert!(got == expected, "seed {seed}, message {n}");
+            c.flush().unwrap();
+        }
+        // With pongs unread, a close would reset the connection.
+        let peer = sender.join().unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        c.allow(usize::MAX);
+        assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
+    }
+}
+
+#[test]
+fn bad_text_in_one_frame_and_what_follows_close() {
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x81\x02ok\x81\x02\xc3(\x81\x02no").unwrap();
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"ok".to_vec()));
+    let bad = Got::Lost(Lost::Violation(1007, String::from("text that is not UTF-8")));
+    assert_eq!(next(&mut c), bad);
+    assert_eq!(next(&mut c), bad);
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x81\x02ok\x88\x00\x81\x02no\x82\x01x").unwrap();
+    assert_eq!(next(&mut c), Got::Message(Kind::Text, b"ok".to_vec()));
+    assert_eq!(next(&mut c), Got::Close(None));
+    c.flush().unwrap();
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Lost(Lost::Closed));
+    // The header of a frame that never comes whole.
+    let (mut c, mut peer) = client(LIMIT);
+    peer.write_all(b"\x82\x01x\x82\x7e\x01").unwrap();
+    drop(peer);
+    assert_eq!(next(&mut c), Got::Message(Kind::Binary, b"x".to_vec()));
     assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
 }

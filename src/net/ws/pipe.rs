@@ -1,0 +1,272 @@
+//! The stream as tungstenite sees it, and the short way past it.
+//!
+//! What comes is read into one buffer. A whole message in one frame that lies there complete is given out as
+//! it is: no copy, no count of references, a third of the time. Everything else (control frames, fragments,
+//! frames larger than the buffer, whatever breaks the protocol) is tungstenite's. It is handed exactly one frame
+//! at a time, so that between two frames it holds no byte and either way can be taken.
+
+use std::{
+    io::{self, ErrorKind, Read as _, Write},
+    ops::Range,
+};
+
+use tungstenite::protocol::Role;
+
+use crate::{
+    net::{out::Out, stream::Stream},
+    proto::link::Kind,
+};
+
+/// Frames up to this size, header included, can take the short way. A read asks for what is free of it.
+const BUFFER: usize = 128 * 1024;
+/// What lies in the buffer is moved to its front where less than this is free behind it.
+const LEAST_READ: usize = 32 * 1024;
+
+/// Takes every write whole and never fails one, so that a read goes on where a Pong cannot leave. Failures are
+/// kept for `flush`.
+pub(super) struct Pipe {
+    pub(super) out: Out,
+    /// Bytes that tungstenite handed over.
+    pub(super) accepted: u64,
+    /// Bytes that reads may still take from the socket.
+    pub(super) allowance: usize,
+    role: Role,
+    /// Read and not given out: `start..end`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Bytes of the frame that tungstenite is reading, as far as it has not got them.
+    rest: u64,
+    /// tungstenite has the beginning of a message in fragments.
+    fragments: bool,
+    /// The receiving side is at its end: how. An error is told once.
+    ended: Option<io::Result<()>>,
+}
+
+/// What lies at the front of the buffer.
+pub(super) enum Front {
+    /// A whole message, now given out: its payload in the buffer.
+    Message(Kind, Range<usize>),
+    /// The beginning of what may become one.
+    Partial,
+    /// Something for tungstenite.
+    Other,
+}
+
+/// A frame header (RFC 6455 section 5.2): its first byte, its length, the payload's, and the mask.
+struct Header {
+    first: u8,
+    len: usize,
+    payload: u64,
+    mask: Option<[u8; 4]>,
+}
+
+impl Header {
+    /// None where more bytes are needed.
+    #[inline]
+    fn parse(data: &[u8]) -> Option<Header> {
+        let [first, second, rest @ ..] = data else { return None };
+        let (payload, at) = match second & 0x7f {
+            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+            127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
+            short => (u64::from(short), 2),
+        };
+        if second & 0x80 == 0 {
+            return Some(Header { first: *first, len: at, payload, mask: None });
+        }
+        let mask = *data.get(at..)?.first_chunk()?;
+        Some(Header { first: *first, len: at + 4, payload, mask: Some(mask) })
+    }
+}
+
+impl Pipe {
+    /// `ahead` is what was read with the HTTP head.
+    pub(super) fn new(stream: Stream, mut ahead: Vec<u8>, role: Role) -> Pipe {
+        let end = ahead.len();
+        // Zeroed at the start: pages that no read reaches are never there.
+        let buffer = if ahead.is_empty() {
+            vec![0; BUFFER]
+        } else {
+            ahead.resize(end.max(BUFFER), 0);
+            ahead
+        };
+        Pipe {
+            out: Out::new(stream),
+            accepted: 0,
+            allowance: usize::MAX,
+            role,
+            buffer,
+            start: 0,
+            end,
+            rest: 0,
+            fragments: false,
+            ended: None,
+        }
+    }
+
+    /// Takes a message off the front of the buffer, at most `limit` bytes long. Text is UTF-8.
+    #[inline]
+    pub(super) fn take(&mut self, limit: usize) -> Front {
+        if self.rest > 0 || self.fragments || self.ended.is_some() {
+            return Front::Other;
+        }
+        let data = &self.buffer[self.start..self.end];
+        let Some(header) = Header::parse(data) else { return Front::Partial };
+        let kind = match header.first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return Front::Other,
+        };
+        if header.mask.is_some() != (self.role == Role::Server) {
+            return Front::Other;
+        }
+        let payload = match usize::try_from(header.payload) {
+            Ok(payload) if payload <= limit && payload <= BUFFER - header.len => payload,
+            _ => return Front::Other,
+        };
+        if data.len() < header.len + payload {
+            return Front::Partial;
+        }
+        let start = self.start + header.len;
+        let range = start..start + payload;
+        if !self.reveal(kind, range.clone(), header.mask) {
+            return Front::Other;
+        }
+        self.start = range.end;
+        Front::Message(kind, range)
+    }
+
+    /// Unmasks a payload. False, and all as it was, for text that is not UTF-8: tungstenite says so.
+    #[inline]
+    fn reveal(&mut self, kind: Kind, range: Range<usize>, mask: Option<[u8; 4]>) -> bool {
+        let payload = &mut self.buffer[range];
+        if let Some(mask) = mask {
+            apply(payload, mask);
+        }
+        if kind == Kind::Binary || std::str::from_utf8(payload).is_ok() {
+            return true;
+        }
+        if let Some(mask) = mask {
+            apply(payload, mask);
+        }
+        false
+    }
+
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// Reads more into the buffer, behind what waits there; `WouldBlock`, or else there is more, or the end,
+    /// which tungstenite is to find.
+    pub(super) fn fill(&mut self) -> io::Result<()> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.buffer.len() - self.end < LEAST_READ {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let (end, len) = (self.end, self.buffer.len());
+        // Never without room: what waits is shorter than a frame that fits.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.read_stream(&mut buffer[end..len]);
+        self.buffer = buffer;
+        self.end += result?;
+        Ok(())
+    }
+
+    /// Reads what the allowance lets; 0 at the end. Errors but `WouldBlock` are the end as well.
+    fn read_stream(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.ended.is_some() {
+            return Ok(0);
+        }
+        if self.allowance == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let most = buf.len().min(self.allowance);
+        match self.out.stream.read(&mut buf[..most]) {
+            Ok(0) => self.ended = Some(Ok(())),
+            Ok(n) => {
+                self.allowance -= n;
+                return Ok(n);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
+            Err(error) => self.ended = Some(Err(error)),
+        }
+        Ok(0)
+    }
+
+    /// Finds out how long the next frame is. False: the stream ends before.
+    fn begin_frame(&mut self) -> io::Result<bool> {
+        loop {
+            if let Some(header) = Header::parse(&self.buffer[self.start..self.end]) {
+                self.rest = (header.len as u64).saturating_add(header.payload);
+                let control = header.first & 0x08 != 0;
+                let last = header.first & 0x80 != 0;
+                self.fragments = if control { self.fragments } else { !last };
+                return Ok(true);
+            }
+            if self.ended.is_some() {
+                return Ok(false);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn tell_end(&mut self) -> io::Result<usize> {
+        self.ended.replace(Ok(())).unwrap_or(Ok(())).map(|()| 0)
+    }
+
+    fn give(&mut self, buf: &mut [u8], most: usize) -> usize {
+        let n = (self.end - self.start).min(most).min(buf.len());
+        buf[..n].copy_from_slice(&self.buffer[self.start..self.start + n]);
+        self.start += n;
+        n
+    }
+}
+
+impl io::Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.rest == 0 && !self.begin_frame()? {
+            // The rest of a header that will never be whole, and then the end.
+            return match self.give(buf, usize::MAX) {
+                0 => self.tell_end(),
+                n => Ok(n),
+            };
+        }
+        let most = usize::try_from(self.rest).unwrap_or(usize::MAX);
+        let mut n = self.give(buf, most);
+        if n == 0 {
+            let most = most.min(buf.len());
+            n = self.read_stream(&mut buf[..most])?;
+        }
+        if n == 0 {
+            return self.tell_end();
+        }
+        self.rest -= n as u64;
+        Ok(n)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.out.put(buf);
+        self.accepted += buf.len() as u64;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.out.drain();
+        Ok(())
+    }
+}
+
+/// Masks or unmasks (RFC 6455 section 5.3).
+fn apply(payload: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
+    let mut blocks = payload.chunks_exact_mut(wide.len());
+    for block in &mut blocks {
+        block.iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
+    }
+    blocks.into_remainder().iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
+}
