@@ -4,14 +4,17 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
-use crate::proto::mqtt::packet::Filter;
-
+mod client;
 pub mod url;
 
-pub use self::url::{Scheme, Url};
+pub use self::{
+    client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
+    url::{Scheme, Url},
+};
+pub use crate::proto::format::{Template, Zone};
 pub use crate::proto::framing::Framing;
 pub use crate::proto::mqtt::{
-    packet::{QoS, Version, Will},
+    packet::{ConnectProperties, Filter, PublishProperties, QoS, Version, Will},
     topic,
 };
 
@@ -48,6 +51,12 @@ pub enum Mode {
     Cat(Endpoint, Cat),
     /// `wspipe mqtt`.
     RoundTrip(Endpoint, RoundTrip),
+    /// `wspipe pub`.
+    Publish(Endpoint, Publish),
+    /// `wspipe sub`.
+    Subscribe(Endpoint, Subscribe),
+    /// `wspipe rr`.
+    Request(Endpoint, Request),
     /// `wspipe serve`.
     Serve(Serve),
 }
@@ -181,7 +190,7 @@ pub struct RoundTrip {
     pub timeout: Duration,
 }
 
-/// What all MQTT commands share. `Debug` hides the password.
+/// What all MQTT commands share. `Debug` hides the password and Authentication Data.
 #[derive(Clone)]
 pub struct Mqtt {
     /// `-V`; none: 5, falling back to 3.1.1.
@@ -198,14 +207,25 @@ pub struct Mqtt {
     pub username: Option<String>,
     /// Password.
     pub password: Option<Bytes>,
-    /// `--will-*`.
+    /// `--will-*` and `-D will`.
     pub will: Option<Will>,
+    /// `-D connect receive-maximum`: at least 1.
+    pub receive_maximum: Option<u16>,
+    /// `-D connect`, but for Session Expiry Interval and Receive Maximum, which stand above and are none here.
+    pub connect_properties: ConnectProperties,
+    /// `-D disconnect session-expiry-interval`: above 0 only where CONNECT's is.
+    pub disconnect_session_expiry: Option<u32>,
+    /// `-D disconnect user-property`.
+    pub disconnect_user_properties: Vec<(String, String)>,
     /// The limit for each acknowledgement.
     pub ack_timeout: Duration,
 }
 
 impl fmt::Debug for Mqtt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut connect_properties = self.connect_properties.clone();
+        let hidden = connect_properties.authentication_data.as_mut();
+        hidden.into_iter().for_each(|data| *data = Bytes::from_static(b"hidden"));
         f.debug_struct("Mqtt")
             .field("version", &self.version)
             .field("client_id", &self.client_id)
@@ -215,6 +235,10 @@ impl fmt::Debug for Mqtt {
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "hidden"))
             .field("will", &self.will)
+            .field("receive_maximum", &self.receive_maximum)
+            .field("connect_properties", &connect_properties)
+            .field("disconnect_session_expiry", &self.disconnect_session_expiry)
+            .field("disconnect_user_properties", &self.disconnect_user_properties)
             .field("ack_timeout", &self.ack_timeout)
             .finish()
     }

@@ -20,6 +20,8 @@ pub enum Error {
     Stdout(io::Error),
     /// The signal handlers could not be installed.
     Signals(io::Error),
+    /// What `--ready` names could not be written.
+    Ready(io::Error),
     /// poll(2) failed.
     Poll(io::Error),
 }
@@ -31,7 +33,7 @@ impl Error {
             Error::Net(error) => error.status(),
             Error::Mode(failure) => status(failure.kind),
             Error::Serve(error) => error.status(),
-            Error::Stdout(_) => 23,
+            Error::Stdout(_) | Error::Ready(_) => 23,
             Error::Signals(_) | Error::Poll(_) => 1,
         }
     }
@@ -70,6 +72,7 @@ impl fmt::Display for Error {
             Error::Mode(failure) => write!(f, "{}", failure.text)?,
             Error::Serve(error) => write!(f, "{error}")?,
             Error::Stdout(error) => write!(f, "could not write stdout: {error}")?,
+            Error::Ready(error) => write!(f, "--ready: could not be written: {error}")?,
             Error::Signals(error) => write!(f, "could not install the signal handlers: {error}")?,
             Error::Poll(error) => write!(f, "poll failed: {error}")?,
         }

@@ -23,7 +23,7 @@ use log::LevelFilter;
 
 use crate::{
     cli::Invocation,
-    config::{Config, Mode},
+    config::{Config, Mode, Zone},
     error::Error,
     mode::World,
     run::End,
@@ -81,8 +81,20 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
             let outcome = serve::run(options, &mut signals).map_err(Error::Serve)?;
             Ok(End::Signal(outcome.signal))
         }
-        Mode::Echo(endpoint, _) | Mode::RoundTrip(endpoint, _) | Mode::Cat(endpoint, _) => {
-            let world = World { seed: random(), terminal: output.is_terminal(), started: now() };
+        Mode::Echo(endpoint, _)
+        | Mode::RoundTrip(endpoint, _)
+        | Mode::Cat(endpoint, _)
+        | Mode::Publish(endpoint, _)
+        | Mode::Subscribe(endpoint, _)
+        | Mode::Request(endpoint, _) => {
+            let world = World {
+                seed: random(),
+                terminal: output.is_terminal(),
+                stderr_terminal: Output::stderr().is_terminal(),
+                last_byte: sys::last_byte_of_stdout(),
+                started: now(),
+                zone: local_zone,
+            };
             let machine = mode::machine(mode, world);
             // Invariant: `machine` has one for every mode but `Serve`.
             let mut machine = machine.expect("a mode that connects has a machine");
@@ -95,8 +107,14 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
 fn normal_level(mode: &Mode) -> LevelFilter {
     match mode {
         Mode::Echo(..) | Mode::RoundTrip(..) | Mode::Serve(_) => LevelFilter::Info,
-        Mode::Cat(..) => LevelFilter::Warn,
+        Mode::Cat(..) | Mode::Publish(..) | Mode::Subscribe(..) | Mode::Request(..) => LevelFilter::Warn,
     }
+}
+
+/// The zone that TZ or the system names.
+fn local_zone() -> Zone {
+    let tz = std::env::var("TZ").ok();
+    Zone::local(tz.as_deref(), |path| Ok(std::fs::read(path)?))
 }
 
 /// This moment by both clocks.

@@ -5,7 +5,8 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    fs::OpenOptions,
+    io::{self, Write},
     os::fd::AsFd,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use std::{
 use log::debug;
 
 use crate::{
-    config::Endpoint,
+    config::{Endpoint, Ready},
     error::Error,
     mode::{Handed, Kind, Machine, Next},
     net::{self, Connection, Connector, Read, Shared},
@@ -159,6 +160,13 @@ impl Loop<'_> {
         if self.write_output(now) {
             // What is written may be acknowledged; a reader that has gone is the end.
             self.transmit(now);
+        }
+        if let Some(line) = self.machine.poll_progress(now) {
+            // A terminal that takes nothing misses a line.
+            let _ = Output::stderr().write(format!("\r{line}\x1b[K").as_bytes());
+        }
+        if let Some(ready) = self.machine.poll_ready() {
+            tell(&ready).map_err(Error::Ready)?;
         }
         if self.is_over() {
             return Ok(true);
@@ -375,29 +383,33 @@ impl Loop<'_> {
         if up.broken.is_some() {
             return Ok(());
         }
-        // The machine is asked for more only behind an empty queue: a peer that reads, but never fast enough to
-        // empty it, would else have what is known of each message gather for as long as the stream lasts.
-        while up.connection.flush()? {
-            if !std::mem::replace(&mut up.told_sent, true) {
-                up.ends.clear();
-                up.told_at = up.connection.sent();
-                self.machine.handle_sent(Instant::now());
-            }
+        loop {
+            // A queue that was full leaves it open whether the machine has more.
+            let mut idle = false;
             while up.is_short() {
-                let Some(what) = self.machine.poll_transmit(now) else { break };
+                let Some(what) = self.machine.poll_transmit(now) else {
+                    idle = true;
+                    break;
+                };
                 up.told_sent = false;
                 let sent = up.connection.send(what);
                 up.ends.push_back(up.connection.sent() + up.connection.queued() as u64);
                 sent?;
             }
-            if up.told_sent {
-                break;
+            if !up.connection.flush()? {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut up.told_sent, true) {
+                up.ends.clear();
+                up.told_at = up.connection.sent();
+                // The machine may have held something back for this.
+                self.machine.handle_sent(Instant::now());
+            } else if idle {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// Writes what stdout takes; true where that, or its end, may have made something to send.
     fn write_output(&mut self, now: Instant) -> bool {
         if self.output_gone || self.machine.output().is_empty() {
             return false;
@@ -509,4 +521,14 @@ fn add<'a>(fds: &mut Vec<PollFd<'a>>, fd: &'a impl AsFd, events: PollFlags) -> u
 /// for, and that may lie behind what a stalled stdout left unread.
 fn has_room(machine: &dyn Machine, stopped: bool) -> bool {
     stopped || (machine.output().len() < OUTPUT_MARK && !machine.is_congested())
+}
+
+/// `--ready`: a line into a file or an open descriptor.
+fn tell(ready: &Ready) -> io::Result<()> {
+    let path = match ready {
+        Ready::File(path) => path.clone(),
+        // The descriptor by its name: the same open file, or one like it.
+        Ready::Fd(number) => format!("/dev/fd/{number}").into(),
+    };
+    OpenOptions::new().write(true).create(true).truncate(true).open(path)?.write_all(b"ready\n")
 }

@@ -2,6 +2,61 @@
 
 use super::flags::Set;
 
+const PUB: &str = "\
+Connects, publishes and disconnects. Status 0 means that the broker has it all: at
+QoS 1 and 2 by its acknowledgements, at QoS 0 by its answer to a PINGREQ after the
+last message. What it denies is status 9, but MQTT 3.1.1 cannot tell of that.
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH], wss://... (MQTT over WebSocket; no
+path means /mqtt, an explicit / stays), mqtt://HOST[:PORT] or mqtts://... (TCP and
+TLS, ports 1883 and 8883). USER and PASSWORD are percent-encoded; with -u the URL's
+are not used at all, and a password given by an option goes before the URL's.";
+
+const SUB: &str = "\
+Connects, subscribes and prints each message as one line on stdout. A message is
+acknowledged after it was printed, so that one with QoS 1 or 2 is not lost on the
+way through a pipe. A lost connection is made again, with the same session.
+
+Without -c the session ends with the run. With -c -i NAME the broker keeps what
+comes between two runs.
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH], wss://... (MQTT over WebSocket; no
+path means /mqtt, an explicit / stays), mqtt://HOST[:PORT] or mqtts://... (TCP and
+TLS, ports 1883 and 8883). USER and PASSWORD are percent-encoded; with -u the URL's
+are not used at all, and a password given by an option goes before the URL's.";
+
+const RR: &str = "\
+Connects, subscribes to a response topic of its own, publishes each request with it
+and with Correlation Data of its own, and prints the responses that carry the same.
+Needs MQTT 5.0 (section 4.10).
+
+URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH], wss://... (MQTT over WebSocket; no
+path means /mqtt, an explicit / stays), mqtt://HOST[:PORT] or mqtts://... (TCP and
+TLS, ports 1883 and 8883). USER and PASSWORD are percent-encoded; with -u the URL's
+are not used at all, and a password given by an option goes before the URL's.";
+
+/// Command lines, each with what it does.
+type Examples = &'static [(&'static str, &'static str)];
+
+const PUB_EXAMPLES: Examples = &[
+    ("wspipe pub ws://localhost:9001 -t a/b -m hello -q 1", "One message, confirmed by the broker"),
+    ("journalctl -f | wspipe pub wss://user:pass@h/mqtt -t logs -l -q 1", "Every line to a topic"),
+    ("wspipe pub mqtts://h -t photo -f photo.jpg -r -D publish content-type image/jpeg", "A file, retained"),
+    ("wspipe sub ws://h -t '#' --json | wspipe pub ws://other --in json", "One broker's messages to another"),
+];
+
+const SUB_EXAMPLES: Examples = &[
+    ("wspipe sub ws://localhost:9001 -t 'sensors/#' -v", "Topic and payload, a line each"),
+    ("wspipe sub wss://user:pass@h/mqtt -t a/b -C 1 -W 10", "One message, at most ten seconds"),
+    ("wspipe sub mqtts://h -t '#' --json -q 1 -c -i logger", "All of it, nothing lost between two runs"),
+    ("wspipe sub ws://h -t 'state/#' --snapshot 1 -F '%I %t %p'", "What is retained, with the time"),
+];
+
+const RR_EXAMPLES: Examples = &[
+    ("wspipe rr ws://localhost:9001 -t service/time -m now", "One request, its response"),
+    ("wspipe rr wss://h/mqtt -t service/sum -l -W 5", "A request a line, the responses in order"),
+];
+
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -11,13 +66,20 @@ pub enum Command {
     Cat,
     /// `wspipe mqtt`.
     Mqtt,
+    /// `wspipe pub`.
+    Pub,
+    /// `wspipe sub`.
+    Sub,
+    /// `wspipe rr`.
+    Rr,
     /// `wspipe serve`.
     Serve,
 }
 
 impl Command {
     /// In the order of the help.
-    pub const ALL: [Command; 4] = [Command::Echo, Command::Cat, Command::Mqtt, Command::Serve];
+    pub const ALL: [Command; 7] =
+        [Command::Echo, Command::Cat, Command::Mqtt, Command::Pub, Command::Sub, Command::Rr, Command::Serve];
 
     /// As it is typed.
     pub fn name(self) -> &'static str {
@@ -25,6 +87,9 @@ impl Command {
             Command::Echo => "echo",
             Command::Cat => "cat",
             Command::Mqtt => "mqtt",
+            Command::Pub => "pub",
+            Command::Sub => "sub",
+            Command::Rr => "rr",
             Command::Serve => "serve",
         }
     }
@@ -44,6 +109,9 @@ impl Command {
         match self {
             Command::Echo => "[OPTIONS] [URL] [MESSAGE]",
             Command::Cat | Command::Mqtt => "[OPTIONS] URL",
+            Command::Pub => "[OPTIONS] URL -t TOPIC -m TEXT",
+            Command::Sub => "[OPTIONS] URL -t FILTER",
+            Command::Rr => "[OPTIONS] URL -t TOPIC -m TEXT",
             Command::Serve => "[OPTIONS] [URL]",
         }
     }
@@ -54,6 +122,9 @@ impl Command {
             Command::Echo => "Send a message to a WebSocket echo server and check the reply",
             Command::Cat => "Send stdin to a WebSocket and print what it sends, byte-exact",
             Command::Mqtt => "Check an MQTT broker with one round trip: subscribe, publish, receive",
+            Command::Pub => "Publish to an MQTT broker: a message, or each line of stdin",
+            Command::Sub => "Subscribe at an MQTT broker and print what comes",
+            Command::Rr => "Send MQTT requests and print the responses that belong to them",
             Command::Serve => "Run a local WebSocket echo server to test against",
         }
     }
@@ -95,6 +166,9 @@ path means /mqtt, an explicit / stays), mqtt://HOST[:PORT] or mqtts://... (TCP a
 TLS, ports 1883 and 8883). USER and PASSWORD are percent-encoded; with -u the URL's
 are not used at all, and a password given by an option goes before the URL's."
             }
+            Command::Pub => PUB,
+            Command::Sub => SUB,
+            Command::Rr => RR,
             Command::Serve => {
                 "\
 Listens and sends every message back as it came, to many clients at once. Only the
@@ -105,7 +179,7 @@ Port 0 lets the system choose one. Ctrl-C ends it."
     }
 
     /// Lines to copy, each with what it does.
-    pub fn examples(self) -> &'static [(&'static str, &'static str)] {
+    pub fn examples(self) -> Examples {
         match self {
             Command::Echo => &[
                 ("wspipe echo", "Test the server that 'wspipe serve' starts"),
@@ -131,6 +205,9 @@ Port 0 lets the system choose one. Ctrl-C ends it."
                 ("wspipe mqtt mqtts://h -u user --password-file pw -t a/b -m hi", "Password from a file"),
                 ("wspipe mqtt ws://h -V 311 --count 10 --interval 0.5", "MQTT 3.1.1, ten round trips"),
             ],
+            Command::Pub => PUB_EXAMPLES,
+            Command::Sub => SUB_EXAMPLES,
+            Command::Rr => RR_EXAMPLES,
             Command::Serve => &[
                 ("wspipe serve", "Then, in another terminal: wspipe echo"),
                 ("wspipe serve ws://127.0.0.1:9000/", "Any path, port 9000"),

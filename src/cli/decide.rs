@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 
-use self::{cat::cat, mqtt::mqtt};
+use self::{
+    cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
+    subscribe::subscribe,
+};
 use super::{
     command::Command,
     error::{UsageError, shown},
@@ -23,7 +26,12 @@ use crate::config::{
 };
 
 mod cat;
+mod client;
 mod mqtt;
+mod property;
+mod publish;
+mod request;
+mod subscribe;
 
 /// The environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -50,6 +58,9 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         Command::Echo => echo(low)?,
         Command::Cat => cat(&low)?,
         Command::Mqtt => round_trip(low, env)?,
+        Command::Pub => publish(&low, env)?,
+        Command::Sub => subscribe(&low, env)?,
+        Command::Rr => request(&low, env)?,
         Command::Serve => serve(low)?,
     };
     Ok(Config { mode, verbosity })
@@ -97,18 +108,9 @@ fn round_trip(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let Some(text) = low.positionals.first() else {
         return Err(UsageError::new("there is no URL, as in: wspipe mqtt ws://localhost:9001/mqtt"));
     };
-    let (url, userinfo) = read_url(url_text(text, Command::Mqtt)?, Purpose::Mqtt)?;
-    let mut endpoint = endpoint(&low, url)?;
-    if endpoint.url.scheme.is_websocket() {
-        endpoint.subprotocols = vec!["mqtt".to_owned()];
-    } else if !endpoint.headers.is_empty() {
-        let scheme = endpoint.url.scheme;
-        return Err(UsageError::new(format!(
-            "-H and --origin are for ws:// and wss://: {scheme}:// has no HTTP request"
-        )));
-    }
-    let mqtt = mqtt(&low, userinfo, env)?;
-    let topic = low.or_default(low.topic.clone(), "--topic")?;
+    let (endpoint, userinfo) = mqtt_endpoint(&low, url_text(text, Command::Mqtt)?)?;
+    let mqtt = mqtt(&low, userinfo, env, &mut properties(&low)?)?;
+    let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
     check_topic("-t/--topic", &topic)?;
     let Payload(message) = low.or_default(low.message.clone(), "--message")?;
     let qos = low.or_default(low.qos, "--qos")?;
@@ -148,7 +150,9 @@ fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
         Command::Mqtt if !url.is_empty() && url.bytes().all(|b| b.is_ascii_digit()) => {
             "to test N times say --count N (-c keeps the session here)".to_owned()
         }
-        Command::Mqtt => "as in: wspipe mqtt ws://localhost:9001/mqtt".to_owned(),
+        Command::Mqtt | Command::Pub | Command::Sub | Command::Rr => {
+            format!("as in: wspipe {} {}", command.name(), example(command))
+        }
         Command::Serve => format!("as in: wspipe serve {DEFAULT_URL}"),
     };
     Err(UsageError::new(format!("{text} is not a URL, there is no '://' in it: {instead}")))
@@ -164,6 +168,21 @@ fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Usa
         )));
     }
     Ok((url, userinfo))
+}
+
+/// The endpoint of a command that speaks MQTT, and the login of its URL.
+fn mqtt_endpoint(low: &LowArgs, url: &str) -> Result<(Endpoint, Option<Userinfo>), UsageError> {
+    let (url, userinfo) = read_url(url, Purpose::Mqtt)?;
+    let mut endpoint = endpoint(low, url)?;
+    if endpoint.url.scheme.is_websocket() {
+        endpoint.subprotocols = vec!["mqtt".to_owned()];
+    } else if !endpoint.headers.is_empty() {
+        let scheme = endpoint.url.scheme;
+        return Err(UsageError::new(format!(
+            "-H and --origin are for ws:// and wss://: {scheme}:// has no HTTP request"
+        )));
+    }
+    Ok((endpoint, userinfo))
 }
 
 /// The endpoint of a command that is about the WebSocket itself.

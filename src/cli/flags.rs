@@ -12,6 +12,8 @@ pub enum Group {
     Test,
     /// What is sent and how messages stand on stdin and stdout.
     Messages,
+    /// Topic Filters and what of them is wanted.
+    Subscription,
     /// What ends it.
     End,
     /// MQTT login and session.
@@ -28,8 +30,9 @@ pub enum Group {
 
 impl Group {
     /// In the order of the help.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 9] = [
         Group::Test,
+        Group::Subscription,
         Group::Messages,
         Group::End,
         Group::Session,
@@ -44,6 +47,7 @@ impl Group {
         match self {
             Group::Test => "Test",
             Group::Messages => "Messages",
+            Group::Subscription => "Subscription",
             Group::End => "End",
             Group::Session => "Login and session",
             Group::Will => "Will",
@@ -65,6 +69,8 @@ pub struct Flag {
     pub short: Option<(char, Set)>,
     /// What the value is called; none for a switch.
     pub value: Option<&'static str>,
+    /// The value where the flag stands alone: another is then taken only behind a `=`.
+    pub alone: Option<&'static str>,
     /// The value where the flag is not given, as it would be typed.
     pub default: Option<&'static str>,
     /// Every occurrence counts; elsewhere the last one does.
@@ -88,6 +94,7 @@ pub const fn switch(long: &'static str, commands: Set, group: Group, help: &'sta
         aliases: &[],
         short: None,
         value: None,
+        alone: None,
         default: None,
         repeatable: false,
         commands,
@@ -121,6 +128,12 @@ impl Flag {
     /// With other long names.
     pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Flag {
         self.aliases = aliases;
+        self
+    }
+
+    /// With a value for when none is behind it with a `=`.
+    pub const fn alone(mut self, value: &'static str) -> Flag {
+        self.alone = Some(value);
         self
     }
 

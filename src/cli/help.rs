@@ -30,29 +30,39 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("1", "the reply differs or replies are missing", &[Command::Echo]),
     ("1", "the messages that -C or --until waits for did not come", &[Command::Cat]),
     ("1", "the round trip was not completed", &[Command::Mqtt]),
+    ("1", "the messages that -C waits for did not come", &[Command::Sub]),
     ("2", "usage: bad option, value or URL", &Command::ALL),
     ("6", "could not resolve the host", &Command::ALL),
     ("7", "could not connect", CLIENTS),
     ("7", "could not listen", &[Command::Serve]),
     ("8", "protocol violation by the peer", CLIENTS),
-    ("9", "denied by the broker", &[Command::Mqtt]),
+    ("9", "denied by the broker, or a QoS not granted", MQTTS),
     ("10", "ended by the peer", CLIENTS),
     ("22", "upgrade refused: HTTP status", CLIENTS),
-    ("23", "could not write stdout", &[Command::Echo, Command::Mqtt]),
+    ("23", "could not write stdout", &[Command::Echo, Command::Mqtt, Command::Rr]),
     ("23", "could not write stdout, or --strict refused a message", &[Command::Cat]),
-    ("26", "could not read stdin or a file, or its content is refused", &[Command::Cat]),
-    ("26", "could not read the password file", &[Command::Mqtt]),
+    ("23", "could not write stdout or FILE, or --strict refused a message", &[Command::Sub]),
+    (
+        "26",
+        "could not read stdin or a file, or its content is refused",
+        &[Command::Cat, Command::Pub, Command::Rr],
+    ),
+    ("26", "could not read the password file", &[Command::Mqtt, Command::Sub]),
     ("28", "timed out", CLIENTS),
     ("35", "TLS handshake failed", CLIENTS),
+    ("55", "messages unsent or unconfirmed at the end", &[Command::Cat, Command::Pub, Command::Rr]),
     ("56", "connection lost", CLIENTS),
     ("60", "server certificate not trusted", CLIENTS),
     ("63", "message larger than the limit", CLIENTS),
-    ("67", "login denied", &[Command::Mqtt]),
+    ("67", "login denied", MQTTS),
     ("77", "CA file unusable", CLIENTS),
     ("130, 143", "ended by SIGINT, SIGTERM", &Command::ALL),
 ];
 
-const CLIENTS: &[Command] = &[Command::Echo, Command::Cat, Command::Mqtt];
+const MQTTS: &[Command] = &[Command::Mqtt, Command::Pub, Command::Sub, Command::Rr];
+
+const CLIENTS: &[Command] =
+    &[Command::Echo, Command::Cat, Command::Mqtt, Command::Pub, Command::Sub, Command::Rr];
 
 /// `wspipe --version`.
 pub fn version() -> String {
@@ -106,7 +116,11 @@ pub fn of(command: Command, length: Length) -> String {
 
 fn row(text: &mut String, command: Command, flag: &Flag, length: Length) {
     let letter = flag.letter(command).map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
-    let value = flag.value.map_or_else(String::new, |value| format!(" {value}"));
+    let value = match (flag.value, flag.alone) {
+        (None, _) => String::new(),
+        (Some(value), None) => format!(" {value}"),
+        (Some(value), Some(_)) => format!("[={value}]"),
+    };
     let mut help = flag.help.to_owned();
     if let Some(default) = flag.default {
         push(&mut help, format_args!(" (default: {default})"));

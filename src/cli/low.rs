@@ -9,10 +9,11 @@ use super::{
     command::Command,
     error::UsageError,
     flags,
+    property::{self, Property},
     rewrite::unmarked,
-    value::{Expiry, FromArg, Header, Payload, Seconds, Size, Token, Wait},
+    value::{Expiry, FromArg, Header, Payload, RetainHandling, Seconds, Separator, Size, Token, Wait},
 };
-use crate::config::{Framing, QoS, Version};
+use crate::config::{Framing, QoS, Ready, Source, Version};
 
 /// The arguments of one command. A field of another command's flag is empty.
 #[derive(Debug)]
@@ -43,9 +44,14 @@ pub struct LowArgs {
     pub skip: Option<u64>,
     pub raw: bool,
 
-    pub cat: LowCat,
+    pub null: bool,
+    pub strict: bool,
+    pub max_retries: Option<u64>,
 
-    pub topic: Option<String>,
+    pub cat: LowCat,
+    pub client: LowClient,
+
+    pub topics: Vec<String>,
     pub message: Option<Payload>,
     pub qos: Option<QoS>,
     pub retain: bool,
@@ -73,8 +79,6 @@ pub struct LowArgs {
 pub struct LowCat {
     pub input: Option<Framing>,
     pub output: Option<Framing>,
-    pub null: bool,
-    pub strict: bool,
     pub no_stdin: bool,
     pub one_message: bool,
     pub until: Option<Payload>,
@@ -83,10 +87,45 @@ pub struct LowCat {
     pub ping_timeout: Option<Seconds>,
     pub on_open: Vec<Payload>,
     pub reconnect: bool,
-    pub max_retries: Option<u64>,
     pub close_status_code: Option<u16>,
     pub close_reason: Option<String>,
     pub echo: bool,
+}
+
+/// The flags that only `wspipe pub`, `wspipe sub` and `wspipe rr` have.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowClient {
+    pub file: Option<PathBuf>,
+    pub stdin_file: bool,
+    pub stdin_line: bool,
+    pub null_message: bool,
+    pub input: Option<Source>,
+    pub topic_from_line: Option<Separator>,
+    pub repeat: Option<u64>,
+    pub repeat_delay: Option<Seconds>,
+    pub max_inflight: Option<u16>,
+    pub progress: bool,
+    pub properties: Vec<Property>,
+    pub response_topic: Option<String>,
+    pub filter_out: Vec<String>,
+    pub unsubscribe: Vec<String>,
+    pub exit_after_suback: bool,
+    pub no_retained: bool,
+    pub retained_only: bool,
+    pub remove_retained: bool,
+    pub retain_as_published: bool,
+    pub retain_handling: Option<RetainHandling>,
+    pub no_local: bool,
+    pub format: Option<String>,
+    pub verbose: bool,
+    pub json: bool,
+    pub no_newline: bool,
+    pub watch: bool,
+    pub snapshot: Option<Seconds>,
+    pub ready: Option<Ready>,
+    pub no_reconnect: bool,
+    pub retry_connect: bool,
 }
 
 impl LowArgs {
@@ -120,8 +159,12 @@ impl LowArgs {
             binary,
             skip: args.last("--skip")?,
             raw: args.has("--raw"),
+            null: args.has("--null"),
+            strict: args.has("--strict"),
+            max_retries: args.last("--max-retries")?,
             cat: LowCat::extract(&mut args)?,
-            topic: args.last("--topic")?,
+            client: LowClient::extract(&mut args)?,
+            topics: args.all("--topic")?,
             message: args.last("--message")?,
             qos: args.last("--qos")?,
             retain: args.has("--retain"),
@@ -164,10 +207,8 @@ impl LowArgs {
 impl LowCat {
     fn extract(args: &mut Extract) -> Result<LowCat, UsageError> {
         Ok(LowCat {
-            input: args.last("--in")?,
+            input: if args.command == Command::Cat { args.last("--in")? } else { None },
             output: args.last("--out")?,
-            null: args.has("--null"),
-            strict: args.has("--strict"),
             no_stdin: args.has("--no-stdin"),
             one_message: args.has("--one-message"),
             until: args.last("--until")?,
@@ -176,10 +217,46 @@ impl LowCat {
             ping_timeout: args.last("--ping-timeout")?,
             on_open: args.all("--on-open")?,
             reconnect: args.has("--reconnect"),
-            max_retries: args.last("--max-retries")?,
             close_status_code: args.last("--close-status-code")?,
             close_reason: args.last("--close-reason")?,
             echo: args.has("--echo"),
+        })
+    }
+}
+
+impl LowClient {
+    fn extract(args: &mut Extract) -> Result<LowClient, UsageError> {
+        Ok(LowClient {
+            file: args.last("--file")?,
+            stdin_file: args.has("--stdin-file"),
+            stdin_line: args.has("--stdin-line"),
+            null_message: args.has("--null-message"),
+            input: args.last("--in")?,
+            topic_from_line: args.last("--topic-from-line")?,
+            repeat: args.last("--repeat")?,
+            repeat_delay: args.last("--repeat-delay")?,
+            max_inflight: args.last("--max-inflight")?,
+            progress: args.has("--progress"),
+            properties: property::gather(args.command, args.all(property::FLAG)?)?,
+            response_topic: args.last("--response-topic")?,
+            filter_out: args.all("--filter-out")?,
+            unsubscribe: args.all("--unsubscribe")?,
+            exit_after_suback: args.has("--exit-after-suback"),
+            no_retained: args.has("--no-retained"),
+            retained_only: args.has("--retained-only"),
+            remove_retained: args.has("--remove-retained"),
+            retain_as_published: args.has("--retain-as-published"),
+            retain_handling: args.last("--retain-handling")?,
+            no_local: args.has("--no-local"),
+            format: args.last("--format")?,
+            verbose: args.has("--verbose"),
+            json: args.has("--json"),
+            no_newline: args.has("--no-newline"),
+            watch: args.has("--watch"),
+            snapshot: args.last("--snapshot")?,
+            ready: args.last("--ready")?,
+            no_reconnect: args.has("--no-reconnect"),
+            retry_connect: args.has("--retry-connect"),
         })
     }
 }

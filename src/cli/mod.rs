@@ -14,6 +14,7 @@ mod error;
 mod flags;
 mod help;
 mod low;
+mod property;
 mod rewrite;
 mod suggest;
 mod table;

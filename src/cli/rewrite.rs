@@ -11,7 +11,7 @@ use super::{
     command::Command,
     error::UsageError,
     flags::{self, Flag},
-    suggest,
+    property, suggest,
 };
 
 /// What the pass found.
@@ -79,10 +79,7 @@ impl Pass {
         };
         match value {
             Some(_) if flag.value.is_none() => Err(UsageError::new(format!("{name} takes no value"))),
-            Some(value) => {
-                self.push(flag, Some(marked(value)));
-                Ok(())
-            }
+            Some(value) => self.push_value(flag, OsStr::from_bytes(value)),
             None => self.push_with_next(flag),
         }
     }
@@ -101,27 +98,44 @@ impl Pass {
                 return Err(suggest::unknown_letter(self.command, &argument.to_string_lossy(), at));
             };
             if flag.value.is_some() && at + 1 < bytes.len() {
-                self.push(flag, Some(marked(&bytes[at + 1..])));
-                return Ok(());
+                return self.push_value(flag, OsStr::from_bytes(&bytes[at + 1..]));
             }
             self.push_with_next(flag)?;
         }
         Ok(())
     }
 
-    /// Takes as many of the following arguments as the flag has values, whatever they look like. A flag
-    /// whose number of values depends on the first (mosquitto's -D) finds its place here.
+    /// Takes the next argument as the value, whatever it looks like, where the flag has one.
     fn push_with_next(&mut self, flag: &'static Flag) -> Result<(), UsageError> {
         let Some(name) = flag.value else {
             self.push(flag, None);
             return Ok(());
         };
+        if let Some(value) = flag.alone {
+            return self.push_value(flag, OsStr::new(value));
+        }
         let Some(value) = self.rest.next() else {
             let spelling = flag.spelling(self.command);
             let meant = flag.not_a_url.map(|answer| format!(" ({answer})")).unwrap_or_default();
             return Err(UsageError::new(format!("{spelling} needs a value: {name}{meant}")));
         };
+        self.push_value(flag, &value)
+    }
+
+    /// A flag with its value, and with the further ones that mosquitto's -D has: each stands behind the
+    /// flag's name once more.
+    fn push_value(&mut self, flag: &'static Flag, value: &OsStr) -> Result<(), UsageError> {
         self.push(flag, Some(marked(value.as_bytes())));
+        if flag.long != property::FLAG {
+            return Ok(());
+        }
+        let name = self.rest.next();
+        let further = property::values(self.command, value, name.as_deref())?;
+        let values: Vec<OsString> = name.into_iter().chain(self.rest.by_ref().take(further)).collect();
+        if values.len() <= further {
+            return Err(property::incomplete(value, values.first().map(OsString::as_os_str)));
+        }
+        values.iter().for_each(|value| self.push(flag, Some(marked(value.as_bytes()))));
         Ok(())
     }
 

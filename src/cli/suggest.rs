@@ -10,8 +10,13 @@ use super::{
 const ECHO: Set = Command::Echo.set();
 const CAT: Set = Command::Cat.set();
 const MQTT: Set = Command::Mqtt.set();
+const PUB: Set = Command::Pub.set();
+const SUB: Set = Command::Sub.set();
+const RR: Set = Command::Rr.set();
+const MOSQUITTO: Set = PUB | SUB | RR;
+const MQTTS: Set = MQTT | MOSQUITTO;
 const WEBSOCKETS: Set = ECHO | CAT;
-const ALL: Set = WEBSOCKETS | MQTT | Command::Serve.set();
+const ALL: Set = WEBSOCKETS | MQTTS | Command::Serve.set();
 
 /// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
 ///
@@ -59,6 +64,37 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["--max-time"], CAT, "say -W SEC"),
     (&["-m", "--message"], CAT, "messages come from stdin and from --on-open (a limit is -W SEC)"),
     (&["--file"], CAT, "the shell says it: < FILE"),
+    // mosquitto.
+    (
+        &["-c", "--disable-clean-session", "--no-clean"],
+        PUB | RR,
+        "leave it out: there is no store for what a publisher must remember from one run to the next",
+    ),
+    (&["-A"], MOSQUITTO, "leave it out: the system chooses the address to connect from"),
+    (&["-S"], MOSQUITTO, "leave it out: the host belongs in the URL"),
+    (&["-o"], MOSQUITTO, "there is no file of options: a shell alias or script holds them"),
+    (&["-M", "--max-inflight"], SUB, "say -D connect receive-maximum N"),
+    (&["--pretty"], SUB | RR, "say --json, and jq makes it pretty"),
+    (&["--message-rate"], SUB, "leave it out: | pv -l > /dev/null counts"),
+    (&["--random-filter"], SUB, "the shell says it: | awk 'rand() < 0.1'"),
+    (&["--latency"], RR, "say -d: it tells how long each response took"),
+    (
+        &["-R", "--no-retained"],
+        RR,
+        "leave it out: only what carries the request's Correlation Data is a response",
+    ),
+    (&["--retain-handling", "--retain-as-published"], RR, "leave it out: a response is hardly retained"),
+    (&["-E"], PUB | RR, "leave it out: it ends once all is confirmed"),
+    (&["--nodelay"], MOSQUITTO, "leave it out: it is always so"),
+    (&["--no-tls"], MOSQUITTO, "the URL's scheme says it: ws:// or mqtt://"),
+    (&["--tls-use-os-certs"], MOSQUITTO, "leave it out: so it is without --cafile"),
+    (&["--pw-file"], MOSQUITTO, "say --password-file FILE"),
+    (&["--payload"], PUB | RR, "say -m TEXT"),
+    (&["--file-read"], PUB | RR, "say -f FILE"),
+    (&["--multiline", "--lines"], PUB | RR, "say -l"),
+    (&["--filter"], SUB, "say -t FILTER, or -T FILTER for what is not to be printed"),
+    (&["--outputToFile", "--file-save", "--file-write"], SUB, "the shell says it: > FILE"),
+    (&["--base64"], SUB | RR, "say --json: what is not UTF-8 is base64 there"),
     (&["-h", "--host"], ALL, "the host belongs in the URL, as in ws://HOST:PORT/PATH (-h alone is help)"),
     (&["-p", "--port"], ALL, "the port belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["-L", "--url", "--connect"], ALL, "the URL stands by itself"),
@@ -79,9 +115,9 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
         WEBSOCKETS,
         "the login belongs in the URL: ws://USER:PASSWORD@HOST/",
     ),
-    (&["--ua", "-A", "--user-agent"], WEBSOCKETS | MQTT, "say -H 'User-Agent: ...'"),
+    (&["--ua", "-A", "--user-agent"], WEBSOCKETS | MQTTS, "say -H 'User-Agent: ...'"),
     (&["-C"], ECHO | MQTT, "say --count"),
-    (&["--no-clean"], MQTT, "say -c (--disable-clean-session)"),
+    (&["--no-clean"], MQTT | SUB, "say -c (--disable-clean-session)"),
 ];
 
 /// Where a message was meant.
@@ -161,13 +197,16 @@ pub fn unknown_command(name: &str) -> UsageError {
         ));
     }
     let what = format!("unknown command {}", shown(name));
-    match nearest(name, Command::ALL.iter().map(|command| command.name()).chain(["help"])) {
+    let names = || Command::ALL.iter().map(|command| command.name());
+    // publish, subscribe
+    let longer = names().find(|short| name.starts_with(short));
+    match longer.or_else(|| nearest(name, names().chain(["help"]))) {
         Some(near) => UsageError::new(format!("{what}: did you mean '{near}'?")),
         None => UsageError::new(format!("{what}: the commands are {commands} (see 'wspipe --help')")),
     }
 }
 
-/// `echo, cat, mqtt, serve`.
+/// `echo, cat, mqtt` and so on.
 pub fn command_names() -> String {
     Command::ALL.map(Command::name).join(", ")
 }
@@ -194,7 +233,7 @@ fn owners(has: impl Fn(Command) -> bool) -> Option<String> {
 }
 
 /// The name that `typed` abbreviates, or the nearest by edit distance within a third of its length.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = typed.trim_start_matches('-').chars().count();
     if length < 2 {
         return None;

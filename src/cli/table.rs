@@ -12,10 +12,19 @@ mod tests;
 const ECHO: Set = Command::Echo.set();
 const CAT: Set = Command::Cat.set();
 const MQTT: Set = Command::Mqtt.set();
+const PUB: Set = Command::Pub.set();
+const SUB: Set = Command::Sub.set();
+const RR: Set = Command::Rr.set();
 const SERVE: Set = Command::Serve.set();
 const WEBSOCKETS: Set = ECHO | CAT;
 const TESTS: Set = ECHO | MQTT;
-const CLIENTS: Set = WEBSOCKETS | MQTT;
+const SENDERS: Set = PUB | RR;
+const PRINTERS: Set = SUB | RR;
+const MOSQUITTO: Set = PUB | SUB | RR;
+const MQTTS: Set = MQTT | MOSQUITTO;
+/// Those that speak 3.1.1 too.
+const VERSIONS: Set = MQTT | PUB | SUB;
+const CLIENTS: Set = WEBSOCKETS | MQTTS;
 const ALL: Set = CLIENTS | SERVE;
 
 /// Every flag of every command.
@@ -93,6 +102,94 @@ pub const FLAGS: &[Flag] = &[
         ),
     switch("--echo", CAT, Group::Messages, "Send every message back as it came")
         .more("stdin is not read, nothing goes to stdout."),
+    // What is published.
+    option("--topic", "TOPIC", PUB, Group::Messages, "Topic to publish to")
+        .short('t', PUB)
+        .repeatable()
+        .more(
+            "Each message goes to each topic; lines (-l, -0) take one. With --in json it is for the lines \
+             that name none.",
+        ),
+    option("--topic", "TOPIC", RR, Group::Messages, "Topic that requests are published to").short('t', RR),
+    option("--response-topic", "TOPIC", RR, Group::Messages, "Topic for the responses (default: a new one)")
+        .short('e', RR)
+        .more("A topic that others use too costs their messages: all are received, few are ours."),
+    option("--message", "TEXT", SENDERS, Group::Messages, "Payload: any bytes, may be empty")
+        .short('m', SENDERS),
+    option("--file", "FILE", SENDERS, Group::Messages, "Payload: what is in FILE, byte for byte")
+        .short('f', SENDERS),
+    switch("--stdin-file", SENDERS, Group::Messages, "Payload: all of stdin").short('s', SENDERS),
+    switch("--stdin-line", SENDERS, Group::Messages, "A message for each line of stdin, without its newline")
+        .short('l', SENDERS)
+        .more("Of any length. The last line needs no newline. An empty line is an empty message."),
+    switch("--null-message", SENDERS, Group::Messages, "Payload: empty; with -r it removes the retained message")
+        .short('n', SENDERS),
+    switch("--null", PUB, Group::Messages, "As -l, with NUL in place of the newline").short('0', PUB),
+    option("--in", "FORMAT", PUB, Group::Messages, "What stdin is: line (-l), null (-0), whole (-s) or json")
+        .more(
+            "json are lines as 'sub --json' prints them: topic, payload or payload_base64, qos, retain and \
+             the properties. -t, -q and -r are for the lines that do not say.",
+        ),
+    option("--topic-from-line", "SEP", PUB, Group::Messages, "Each line is a topic, SEP and a payload")
+        .alone(" ")
+        .more("SEP is a space unless given behind a '='; \\t is a tab. 'sub -v' prints such lines."),
+    option("--qos", "0|1|2", SENDERS, Group::Messages, "Quality of service").short('q', SENDERS).default("0"),
+    switch("--retain", SENDERS, Group::Messages, "Publish with the RETAIN flag").short('r', SENDERS),
+    option("--repeat", "N", PUB, Group::Messages, "Publish it N times").default("1"),
+    option("--repeat-delay", "SEC", PUB, Group::Messages, "Pause between two of them, in seconds")
+        .default("0")
+        .more("Only with --repeat. May have a fraction."),
+    option("--max-inflight", "N", SENDERS, Group::Messages, "At most N messages without their answer")
+        .short('M', SENDERS)
+        .more("Without it as many as the broker takes (its Receive Maximum), up to 1000."),
+    // What is subscribed to.
+    option("--topic", "FILTER", SUB, Group::Subscription, "Topic Filter to subscribe to")
+        .short('t', SUB)
+        .repeatable()
+        .more("+ is any level, # at the end any levels; $share/GROUP/FILTER shares the messages with a group."),
+    option("--filter-out", "FILTER", SUB, Group::Subscription, "Leave out what matches FILTER")
+        .short('T', SUB)
+        .repeatable()
+        .more("It is received and acknowledged all the same."),
+    option("--unsubscribe", "FILTER", SUB, Group::Subscription, "Unsubscribe from FILTER at the start")
+        .short('U', SUB)
+        .repeatable()
+        .more("For a session that is there already (-c). Needs no -t."),
+    option("--qos", "0|1|2", SUB, Group::Subscription, "The highest quality of service wanted")
+        .short('q', SUB)
+        .default("0"),
+    switch("--no-retained", SUB, Group::Subscription, "Leave out retained messages").short('R', SUB),
+    switch("--retained-only", SUB, Group::Subscription, "End at the first message that is not retained")
+        .more("Where none follows it does not end: see --snapshot."),
+    switch("--remove-retained", SUB, Group::Subscription, "Remove each retained message that comes")
+        .more("By an empty one published to its topic."),
+    switch("--retain-as-published", SUB, Group::Subscription, "Keep the RETAIN flag of live messages (MQTT 5.0)"),
+    option("--retain-handling", "WHEN", SUB, Group::Subscription, "Retained messages: always, new or never")
+        .more("When they are sent: new is only for a subscription that is not there yet. MQTT 5.0."),
+    switch("--no-local", SUB, Group::Subscription, "Not what this client publishes itself (MQTT 5.0)"),
+    switch("--strict", SUB, Group::Subscription, "Refuse what is less than asked for")
+        .more(
+            "A filter that is denied, or granted at a lower QoS, ends it with status 9, not with a warning; \
+             a message that holds what ends its line (newline, with -0 NUL) ends it with status 23.",
+        ),
+    option("--ready", "FILE|fd:N", SUB, Group::Subscription, "Write a line to FILE once the subscription stands")
+        .more("For a script that starts 'sub' in the background and then publishes. fd:N is an open descriptor."),
+    // How messages stand on stdout.
+    switch("--verbose", PRINTERS, Group::Messages, "Print the topic before the payload: -F '%t %p'")
+        .short('v', PRINTERS),
+    option("--format", "FORMAT", PRINTERS, Group::Messages, "Print this of each message, as mosquitto_sub -F")
+        .short('F', PRINTERS)
+        .more(
+            "%p payload, %t topic, %q QoS, %r retain, %l length, %m packet identifier, %x %X payload in hex, \
+             %j %J JSON, %I %U time, @ and a letter as strftime, %A %C %D %E %F %P %R %S properties, %d %f \
+             payload as a number; \\n \\t \\0 \\e and others.",
+        ),
+    switch("--json", PRINTERS, Group::Messages, "Print a line of JSON for each message, with all it has")
+        .more("payload is text; what is not UTF-8 is payload_base64. 'pub --in json' reads it."),
+    switch("--null", PRINTERS, Group::Messages, "NUL in place of the newline").short('0', PRINTERS),
+    switch("--no-newline", PRINTERS, Group::Messages, "Nothing in place of the newline").short('N', PRINTERS),
+    switch("--watch", SUB, Group::Messages, "On a terminal: a line for each topic, with its last message")
+        .short('w', SUB),
     // What ends it.
     option("--count", "N", CAT, Group::End, "End after N messages have come")
         .aliases(&["--max-messages"])
@@ -112,47 +209,84 @@ pub const FLAGS: &[Flag] = &[
     option("--timeout", "SEC", CAT, Group::End, "Limit for the whole run, in seconds")
         .short('W', CAT)
         .more("Past it the status is 28. Without it there is none."),
+    option("--count", "N", SUB, Group::End, "End after N messages were printed")
+        .short('C', SUB)
+        .more("Fewer at the end are status 1, by -W status 28."),
+    option("--snapshot", "SEC", SUB, Group::End, "Print retained messages; end when none came for SEC")
+        .more("In seconds; may have a fraction. Other messages are left out."),
+    switch("--exit-after-suback", SUB, Group::End, "End once the subscription stands").short('E', SUB),
+    option("--timeout", "SEC", PUB | SUB, Group::End, "Limit for the whole run, in seconds")
+        .short('W', PUB | SUB)
+        .more("Past it the status is 28. Without it there is none."),
+    option("--timeout", "SEC", RR, Group::End, "Limit for each response, in seconds")
+        .short('W', RR)
+        .default("10")
+        .more("Past it the status is 28. Connecting has a limit of its own: --connect-timeout."),
     option("--close-status-code", "N", CAT, Group::End, "Status code of our Close")
         .default("1000")
         .more("1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4)."),
     option("--close-reason", "TEXT", CAT, Group::End, "Reason of our Close, at most 123 bytes"),
     // Login and session.
-    option("--username", "NAME", MQTT, Group::Session, "User name; the URL's login is then not used")
+    option("--username", "NAME", MQTTS, Group::Session, "User name; the URL's login is then not used")
         .aliases(&["--user"])
-        .short('u', MQTT),
-    option("--pw", "PASSWORD", MQTT, Group::Session, "Password (ps shows it: see --password-file)")
+        .short('u', MQTTS),
+    option("--pw", "PASSWORD", MQTTS, Group::Session, "Password (ps shows it: see --password-file)")
         .aliases(&["--password"])
-        .short('P', MQTT),
-    option("--password-file", "FILE", MQTT, Group::Session, "Password from the only line of FILE")
+        .short('P', MQTTS),
+    option("--password-file", "FILE", MQTTS, Group::Session, "Password from the only line of FILE")
         .more("Its line end is not part of the password. A file that cannot be read is status 26."),
-    option("--password-env", "NAME", MQTT, Group::Session, "Password from the environment variable NAME"),
-    option("--protocol-version", "311|5", MQTT, Group::Session, "MQTT version (default: 5, then 3.1.1)")
-        .short('V', MQTT)
+    option("--password-env", "NAME", MQTTS, Group::Session, "Password from the environment variable NAME"),
+    option("--protocol-version", "311|5", VERSIONS, Group::Session, "MQTT version (default: 5, then 3.1.1)")
+        .short('V', VERSIONS)
         .more(
             "Without it 5.0 is spoken, and 3.1.1 where the broker refuses that, unless another option \
              needs 5.0. mqttv311 and mqttv5 are known too.",
         ),
-    switch("--disable-clean-session", MQTT, Group::Session, "Keep the session, take the one that is there")
-        .short('c', MQTT)
-        .more("Clean Start 0. Needs -i: without a name there is no session to come back to."),
-    option("--session-expiry-interval", "SEC", MQTT, Group::Session, "How long the broker keeps the session")
-        .short('x', MQTT)
+    switch("--disable-clean-session", MQTT | SUB, Group::Session, "Keep the session, take the one that is there")
+        .short('c', MQTT | SUB)
+        .more(
+            "Clean Start 0. Needs -i: without a name there is no session to come back to. With 'sub' the \
+             broker then keeps what comes between two runs, for ever unless -x says how long.",
+        ),
+    option("--session-expiry-interval", "SEC", MQTTS, Group::Session, "How long the broker keeps the session")
+        .short('x', MQTTS)
         .more("Seconds; never (or -1) is for ever. MQTT 5.0 only."),
-    option("--id", "ID", MQTT, Group::Session, "Client identifier (default: generated)").short('i', MQTT),
-    option("--id-prefix", "PREFIX", MQTT, Group::Session, "Generated client identifier that begins so")
-        .short('I', MQTT),
-    option("--keepalive", "SEC", MQTT, Group::Session, "Keep Alive in seconds, up to 65535; 0 is off")
-        .short('k', MQTT)
+    option("--id", "ID", MQTTS, Group::Session, "Client identifier (default: generated)").short('i', MQTTS),
+    option("--id-prefix", "PREFIX", MQTTS, Group::Session, "Generated client identifier that begins so")
+        .short('I', MQTTS),
+    option("--keepalive", "SEC", MQTTS, Group::Session, "Keep Alive in seconds, up to 65535; 0 is off")
+        .short('k', MQTTS)
         .default("60")
         .not_a_url("-k is the Keep Alive here; to skip the check of the certificate say --insecure"),
-    option("--ack-timeout", "SEC", MQTT, Group::Session, "Limit for each acknowledgement, in seconds")
+    option("--ack-timeout", "SEC", MQTTS, Group::Session, "Limit for each acknowledgement, in seconds")
         .default("30"),
+    option(
+        "--property",
+        "CMD NAME VALUE",
+        MOSQUITTO,
+        Group::Session,
+        "Property of a packet (MQTT 5.0)",
+    )
+    .short('D', MOSQUITTO)
+    .repeatable()
+    .more(
+        "CMD is connect, publish, subscribe, unsubscribe, disconnect or will, NAME as mosquitto has it: \
+         content-type, correlation-data, message-expiry-interval, payload-format-indicator, \
+         response-topic (publish, will), topic-alias (publish), will-delay-interval (will), \
+         receive-maximum, maximum-packet-size, topic-alias-maximum, request-problem-information, \
+         request-response-information, authentication-method, authentication-data (connect), \
+         session-expiry-interval (connect, disconnect), subscription-identifier (subscribe). All take \
+         user-property, which has a name and a value: -D publish user-property NAME VALUE.",
+    ),
+    option("--protocol-version", "5", RR, Group::Session, "MQTT version: only 5.0 has what is needed")
+        .short('V', RR)
+        .default("5"),
     // The Will Message.
-    option("--will-topic", "TOPIC", MQTT, Group::Will, "Topic of the message sent if we vanish"),
-    option("--will-payload", "TEXT", MQTT, Group::Will, "Its payload (default: empty)"),
-    option("--will-qos", "0|1|2", MQTT, Group::Will, "Its quality of service").default("0"),
-    switch("--will-retain", MQTT, Group::Will, "It is retained"),
-    option("--will-delay-interval", "SEC", MQTT, Group::Will, "Seconds from our vanishing to it (MQTT 5.0)"),
+    option("--will-topic", "TOPIC", MQTTS, Group::Will, "Topic of the message sent if we vanish"),
+    option("--will-payload", "TEXT", MQTTS, Group::Will, "Its payload (default: empty)"),
+    option("--will-qos", "0|1|2", MQTTS, Group::Will, "Its quality of service").default("0"),
+    switch("--will-retain", MQTTS, Group::Will, "It is retained"),
+    option("--will-delay-interval", "SEC", MQTTS, Group::Will, "Seconds from our vanishing to it (MQTT 5.0)"),
     // From the name to the upgrade.
     option("--header", "'K: V'", CLIENTS, Group::Connection, "HTTP header of the upgrade request")
         .short('H', CLIENTS)
@@ -188,6 +322,16 @@ pub const FLAGS: &[Flag] = &[
         ),
     option("--max-retries", "N", CAT, Group::Connection, "Give up when N reconnects in a row have failed")
         .more("Needs --reconnect. Without it there is no limit."),
+    switch("--no-reconnect", MOSQUITTO, Group::Connection, "A lost connection ends it")
+        .more(
+            "Without it 'sub' and 'pub' of lines connect again once they were connected, with growing pauses \
+             from 0.5 to 30 seconds; 'rr' and 'pub' of one message do so with --max-retries or \
+             --retry-connect.",
+        ),
+    option("--max-retries", "N", MOSQUITTO, Group::Connection, "Give up when N reconnects in a row have failed")
+        .more("Without it there is no limit."),
+    switch("--retry-connect", MOSQUITTO, Group::Connection, "Try the first connect again too")
+        .more("What trying again cannot help (login, certificate) ends it all the same."),
     // TLS.
     option("--cafile", "FILE", CLIENTS, Group::Tls, "Trust the PEM certificates of FILE, not the system's")
         .aliases(&["--cacert", "--ca"]),
@@ -198,6 +342,7 @@ pub const FLAGS: &[Flag] = &[
         .short('d', ALL)
         .repeatable(),
     switch("--quiet", ALL, Group::Output, "Say errors only"),
-    switch("--raw", WEBSOCKETS, Group::Output, "Control characters go to a terminal as they are"),
+    switch("--progress", PUB, Group::Output, "On a terminal: a line on stderr that counts"),
+    switch("--raw", WEBSOCKETS | PRINTERS, Group::Output, "Control characters go to a terminal as they are"),
     switch("--help", ALL, Group::Output, "This help (-h alone, too); 'wspipe help COMMAND' says more"),
 ];

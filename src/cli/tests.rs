@@ -182,7 +182,7 @@ fn what_was_meant_is_said() {
         (&[][..], "usage: wspipe COMMAND"),
         (&["eco"], "did you mean 'echo'?"),
         (&["server"], "did you mean 'serve'?"),
-        (&["frobnicate"], "the commands are echo, cat, mqtt, serve"),
+        (&["frobnicate"], "the commands are echo, cat, mqtt, pub, sub, rr, serve"),
         (&["ws://u:secret@h"], "a command stands before the URL"),
         (&["-d", "echo"], "-d is before it"),
         (&["-h", "echo"], "-h stands alone"),
@@ -204,11 +204,15 @@ fn what_was_meant_is_said() {
             "unknown option --skip: it belongs to 'wspipe echo', not to 'wspipe mqtt'",
         ),
         (&["mqtt", "ws://h", "-b"], "it belongs to 'wspipe echo' and 'wspipe cat', not to"),
-        (&["echo", "--qos", "1"], "it belongs to 'wspipe mqtt'"),
-        (&["echo", "-r"], "it belongs to 'wspipe mqtt'"),
-        (&["serve", "--origin", "x"], "it belongs to 'wspipe echo', 'wspipe cat' and 'wspipe mqtt'"),
+        (&["echo", "--qos", "1"], "it belongs to 'wspipe mqtt', 'wspipe pub', 'wspipe sub' and 'wspipe rr'"),
+        (&["echo", "-r"], "it belongs to 'wspipe mqtt', 'wspipe pub' and 'wspipe rr', not"),
+        (
+            &["serve", "--origin", "x"],
+            "it belongs to 'wspipe echo', 'wspipe cat', 'wspipe mqtt', 'wspipe pub'",
+        ),
         (&["echo", "ws://h", "-5"], "stands after '--'"),
         (&["echo", "ws://h", "-1"], "stands after '--'"),
+        (&["mqtt", "ws://h", "-E"], "it belongs to 'wspipe sub'"),
         (&["echo", "--reconnect"], "it belongs to 'wspipe cat', not to 'wspipe echo'"),
         (&["echo", "-C", "5"], "say --count"),
         (&["echo", "-B"], "did you mean -b/--binary?"),
@@ -399,40 +403,49 @@ fn generated_identifiers_differ() {
     assert_ne!(id(), id());
 }
 
+/// What random command lines are made of.
+const PIECES: [&str; 37] = [
+    "-D",
+    "publish",
+    "user-property",
+    "-t",
+    "-l",
+    "--topic-from-line",
+    "-n",
+    "-",
+    "--",
+    "-c",
+    "-m",
+    "=",
+    "ws://h",
+    "ws://u:p@h",
+    "hello",
+    "--message",
+    "--count=",
+    "5",
+    "-rq1",
+    "-d",
+    "\u{e9}",
+    "\u{1b}",
+    "--will-topic",
+    "w",
+    "-x",
+    "-1",
+    "--size",
+    "1k",
+    "-V",
+    "311",
+    "--he",
+    "-C1",
+    "-0b",
+    "--in=json",
+    "--on-open",
+    "@@",
+    "-w",
+];
+
 #[test]
 fn random_arguments_never_panic() {
-    const PIECES: [&str; 30] = [
-        "-",
-        "--",
-        "-c",
-        "-m",
-        "=",
-        "ws://h",
-        "ws://u:p@h",
-        "hello",
-        "--message",
-        "--count=",
-        "5",
-        "-rq1",
-        "-d",
-        "\u{e9}",
-        "\u{1b}",
-        "--will-topic",
-        "w",
-        "-x",
-        "-1",
-        "--size",
-        "1k",
-        "-V",
-        "311",
-        "--he",
-        "-C1",
-        "-0b",
-        "--in=json",
-        "--on-open",
-        "@@",
-        "-w",
-    ];
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut next = move |bound: usize| {
         state ^= state << 13;
@@ -442,7 +455,7 @@ fn random_arguments_never_panic() {
     };
     let mut runs = 0;
     for _ in 0..20_000 {
-        let mut args = vec![OsString::from(["echo", "cat", "mqtt", "serve"][next(4)])];
+        let mut args = vec![OsString::from(["echo", "cat", "mqtt", "pub", "sub", "rr", "serve"][next(7)])];
         for _ in 0..next(6) {
             let mut bytes = PIECES[next(PIECES.len())].as_bytes().to_vec();
             if next(8) == 0 {

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::error::shown;
-use crate::config::{Framing, QoS, Version};
+use crate::config::{Framing, QoS, Ready, Source, Version};
 
 /// A value that an argument can be.
 pub trait FromArg: Sized {
@@ -48,6 +48,14 @@ pub struct Header(pub String, pub String);
 /// A token of RFC 9110 section 5.6.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token(pub String);
+
+/// Retain Handling of a subscription (MQTT 5.0 section 3.8.3.1), as its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetainHandling(pub u8);
+
+/// What stands between topic and payload in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Separator(pub String);
 
 fn utf8(argument: &OsStr) -> Result<&str, String> {
     argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown(&argument.to_string_lossy())))
@@ -207,6 +215,56 @@ impl FromArg for Expiry {
         match u32::from_arg(argument) {
             Ok(seconds) => Ok(Expiry(seconds)),
             Err(_) => Err(format!("takes a whole number of seconds or never, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Source {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        match utf8(argument)? {
+            "line" => Ok(Source::Lines),
+            "null" => Ok(Source::Nulls),
+            "whole" => Ok(Source::Stdin),
+            "json" => Ok(Source::Json),
+            text => Err(format!("takes line, null, whole or json, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for RetainHandling {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        match utf8(argument)? {
+            "always" => Ok(RetainHandling(0)),
+            "new" => Ok(RetainHandling(1)),
+            "never" => Ok(RetainHandling(2)),
+            text => Err(format!("takes always, new or never, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Separator {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        match utf8(argument)? {
+            "" => Err("takes what stands between topic and payload, not ''".into()),
+            text if text.contains('\n') => Err("takes no newline: that ends the line".into()),
+            "\\t" => Ok(Separator("\t".to_owned())),
+            text => Ok(Separator(text.to_owned())),
+        }
+    }
+}
+
+impl FromArg for Ready {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let Some(fd) = argument.as_bytes().strip_prefix(b"fd:") else {
+            return PathBuf::from_arg(argument).map(Ready::File);
+        };
+        // 0 to 2 have their own use, and i32::MAX is the system's last.
+        match whole(OsStr::from_bytes(fd), 3, u32::MAX >> 1) {
+            Ok(fd) => Ok(Ready::Fd(fd)),
+            Err(_) => Err(format!(
+                "takes FILE or fd:N with N from 3 (as in --ready fd:3 3> FILE), not {}",
+                shown(&argument.to_string_lossy())
+            )),
         }
     }
 }

@@ -3,16 +3,19 @@
 mod cat;
 mod echo;
 mod mqtt;
+mod publish;
+mod request;
 mod roundtrip;
+mod subscribe;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::{
-    config::Mode,
+    config::{Mode, Ready},
     proto::{
-        format::escape,
+        format::{Zone, escape},
         link::{Established, Lost, Received, Transmit},
     },
 };
@@ -69,6 +72,16 @@ pub trait Machine {
 
     /// The next thing to send.
     fn poll_transmit(&mut self, now: Instant) -> Option<Transmit>;
+
+    /// A line for the terminal's stderr that takes the place of the one before (`--progress`).
+    fn poll_progress(&mut self, _now: Instant) -> Option<String> {
+        None
+    }
+
+    /// Something to be told, once, that it is time (`--ready`).
+    fn poll_ready(&mut self) -> Option<Ready> {
+        None
+    }
 
     /// Bytes for stdout that wait to be written.
     fn output(&self) -> &[u8];
@@ -193,8 +206,20 @@ pub struct World {
     pub seed: u64,
     /// stdout is a terminal.
     pub terminal: bool,
+    /// stderr is one.
+    pub stderr_terminal: bool,
+    /// The last byte of stdout where that is a file with something in it.
+    pub last_byte: Option<u8>,
     /// The start of the program, by both clocks: the second in microseconds since 1970.
     pub started: (Instant, u64),
+    /// Looks up the local time zone, for templates that show it.
+    pub zone: fn() -> Zone,
+}
+
+/// Microseconds since 1970 at `now`, from the same moment by both clocks.
+fn micros_since(epoch: (Instant, u64), now: Instant) -> u64 {
+    let since = now.saturating_duration_since(epoch.0).as_micros();
+    epoch.1.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
 }
 
 /// The machine of a mode that connects; none for `serve`.
@@ -205,6 +230,11 @@ pub fn machine(mode: &Mode, world: World) -> Option<Box<dyn Machine>> {
             Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, world.seed)))
         }
         Mode::Cat(endpoint, options) => Some(Box::new(cat::Cat::new(endpoint, options, world))),
+        Mode::Publish(endpoint, options) => Some(Box::new(publish::Publish::new(endpoint, options, world))),
+        Mode::Subscribe(endpoint, options) => {
+            Some(Box::new(subscribe::Subscribe::new(endpoint, options, world)))
+        }
+        Mode::Request(endpoint, options) => Some(Box::new(request::Request::new(endpoint, options, world))),
         Mode::Serve(_) => None,
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         latency::{Latency, Millis},
         link::{Established, Lost, Received, Transmit},
         mqtt::{
-            packet::{Publish, PublishProperties, QoS, Version},
+            packet::{Publish, PublishProperties, QoS, Version, no_properties},
             session::{Event, Message, PublishId, Refusal},
         },
     },
@@ -86,7 +86,7 @@ impl RoundTrip {
     pub fn new(endpoint: &Endpoint, options: &config::RoundTrip, seed: u64) -> RoundTrip {
         let keep = if options.mqtt.keep_session { Keep::Session } else { Keep::Nothing };
         RoundTrip {
-            client: Client::new(endpoint, &options.mqtt, keep, seed),
+            client: Client::new(endpoint, &options.mqtt, keep, None, seed),
             options: options.clone(),
             nonce: seed,
             step: Step::Connecting,
@@ -346,16 +346,7 @@ fn is_ours(round: &Round, publish: &Publish<'_>, options: &config::RoundTrip) ->
 }
 
 fn correlated(data: Bytes) -> PublishProperties {
-    PublishProperties {
-        payload_format_indicator: None,
-        message_expiry_interval: None,
-        topic_alias: None,
-        response_topic: None,
-        correlation_data: Some(data),
-        user_properties: Vec::new(),
-        subscription_identifiers: Vec::new(),
-        content_type: None,
-    }
+    PublishProperties { correlation_data: Some(data), ..no_properties() }
 }
 
 impl Machine for RoundTrip {

@@ -34,7 +34,14 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
 }
 
 fn world() -> World {
-    World { seed: 1, terminal: false, started: (Instant::now(), 0) }
+    World {
+        seed: 1,
+        terminal: false,
+        stderr_terminal: false,
+        last_byte: None,
+        started: (Instant::now(), 0),
+        zone: Zone::utc,
+    }
 }
 
 fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
@@ -48,6 +55,10 @@ fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
             username: None,
             password: None,
             will: None,
+            receive_maximum: None,
+            connect_properties: config::ConnectProperties::default(),
+            disconnect_session_expiry: None,
+            disconnect_user_properties: Vec::new(),
             ack_timeout: 30 * SECOND,
         },
         topic: "t".to_owned(),

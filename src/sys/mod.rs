@@ -7,7 +7,7 @@ mod streams;
 pub use input::Input;
 pub use rustix::event::{PollFd, PollFlags};
 pub use signals::Signals;
-pub use streams::{LogSink, Output};
+pub use streams::{LogSink, Output, last_byte_of_stdout};
 
 use std::{io, time::Duration};
 

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, IoSlice, Write},
+    io::{self, IoSlice, Read, Seek, SeekFrom, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::OpenOptionsExt,
@@ -165,6 +165,21 @@ fn reopen_terminal(fd: BorrowedFd<'_>) -> Option<File> {
     let name = rustix::termios::ttyname(fd, Vec::new()).ok()?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     OpenOptions::new().write(true).custom_flags(flags).open(name.to_str().ok()?).ok()
+}
+
+/// The last byte of stdout where that is a regular file with something in it: an earlier run may have been
+/// killed in the middle of a record.
+pub fn last_byte_of_stdout() -> Option<u8> {
+    let stat = rustix::fs::fstat(io::stdout()).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    // Opened by name, since stdout itself is for writing only.
+    let mut file = File::open("/dev/fd/1").ok()?;
+    file.seek(SeekFrom::End(-1)).ok()?;
+    let mut last = [0];
+    file.read_exact(&mut last).ok()?;
+    Some(last[0])
 }
 
 /// stderr for log lines: a line that does not fit because nobody reads is dropped and counted, so that a

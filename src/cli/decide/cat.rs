@@ -48,7 +48,7 @@ pub fn cat(low: &LowArgs) -> Result<Mode, UsageError> {
         input,
         output,
         binary: low.binary,
-        strict: low.cat.strict,
+        strict: low.strict,
         no_stdin: low.cat.no_stdin || low.cat.echo,
         count,
         until,
@@ -58,7 +58,7 @@ pub fn cat(low: &LowArgs) -> Result<Mode, UsageError> {
         ping_timeout: limit(low.cat.ping_timeout, "--ping-timeout")?,
         on_open: on_open(low)?,
         reconnect: low.cat.reconnect,
-        max_retries: low.cat.max_retries,
+        max_retries: low.max_retries,
         close_code: close_code(low)?,
         close_reason: close_reason(low)?,
         echo: low.cat.echo,
@@ -72,7 +72,7 @@ fn needs(low: &LowArgs) -> Result<(), UsageError> {
     if low.cat.ping_timeout.is_some() && low.cat.ping_interval.is_none() {
         return Err(UsageError::new("--ping-timeout needs --ping-interval: without it no Ping is sent"));
     }
-    if low.cat.max_retries.is_some() && !low.cat.reconnect {
+    if low.max_retries.is_some() && !low.cat.reconnect {
         return Err(UsageError::new("--max-retries needs --reconnect"));
     }
     if !low.cat.echo {
@@ -81,9 +81,9 @@ fn needs(low: &LowArgs) -> Result<(), UsageError> {
     let beside = [
         (low.cat.input.is_some(), "--in"),
         (low.cat.output.is_some(), "--out"),
-        (low.cat.null, "-0/--null"),
+        (low.null, "-0/--null"),
         (low.cat.no_stdin, "--no-stdin"),
-        (low.cat.strict, "--strict"),
+        (low.strict, "--strict"),
         (low.raw, "--raw"),
     ];
     match beside.iter().find(|(given, _)| *given) {
@@ -96,18 +96,18 @@ fn needs(low: &LowArgs) -> Result<(), UsageError> {
 
 /// --in and --out; where one of them is not given, -0 is it.
 fn framings(low: &LowArgs) -> Result<(Framing, Framing), UsageError> {
-    if low.cat.null && low.cat.input.is_some() && low.cat.output.is_some() {
+    if low.null && low.cat.input.is_some() && low.cat.output.is_some() {
         return Err(UsageError::new(
             "-0/--null is --in null --out null, and both are given: say one of them",
         ));
     }
-    let null = low.cat.null.then_some(Framing::Null);
+    let null = low.null.then_some(Framing::Null);
     let input = low.or_default(low.cat.input.or(null), "--in")?;
     let output = low.or_default(low.cat.output.or(null), "--out")?;
     if input == Framing::Json && low.binary {
         return Err(UsageError::new("--in json goes without -b/--binary: each line says its own type"));
     }
-    if low.cat.strict && !matches!(output, Framing::Line | Framing::Null) {
+    if low.strict && !matches!(output, Framing::Line | Framing::Null) {
         return Err(UsageError::new(
             "--strict is for --out line and --out null: no message can hold what separates the others",
         ));

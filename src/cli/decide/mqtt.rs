@@ -10,9 +10,13 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Env, check_topic, positive};
+use super::{
+    Env, check_topic, positive,
+    property::{Properties, none},
+};
 use crate::{
     cli::{
+        command::Command,
         error::{UsageError, shown},
         low::LowArgs,
         value::{Expiry, Payload},
@@ -21,13 +25,21 @@ use crate::{
 };
 
 /// The longest string or binary field of an MQTT packet (MQTT 5.0 section 1.5.4).
-const MQTT_FIELD: usize = 65_535;
+pub const MQTT_FIELD: usize = 65_535;
 
-/// Login, session and will.
+/// How long `sub` lets the broker keep its session over a lost connection, in seconds.
+const SUB_EXPIRY: u32 = 300;
+
+/// Login, session and will. Takes the properties of CONNECT, DISCONNECT and the Will.
 ///
 /// # Errors
 /// Options that need another option or another version, a password that cannot be read.
-pub fn mqtt(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Result<Mqtt, UsageError> {
+pub fn mqtt(
+    low: &LowArgs,
+    userinfo: Option<Userinfo>,
+    env: Env<'_>,
+    properties: &mut Properties,
+) -> Result<Mqtt, UsageError> {
     let (username, password) = login(low, userinfo, env)?;
     let client_id = client_id(low)?;
     if low.keep_session && low.id.is_none() {
@@ -35,32 +47,74 @@ pub fn mqtt(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Result<M
             "-c/--disable-clean-session needs -i ID: without a name there is no session to come back to",
         ));
     }
-    let will = will(low)?;
-    let needs_5 = [
-        (low.session_expiry.is_some(), "-x/--session-expiry-interval"),
-        (low.will_delay_interval.is_some(), "--will-delay-interval"),
-        (password.is_some() && username.is_none(), "a password without a user name"),
-    ];
-    let needs_5 = needs_5.into_iter().find(|(given, _)| *given).map(|(_, what)| what);
-    let version = match (low.version, needs_5) {
-        (Some(Version::V311), Some(what)) => {
-            return Err(UsageError::new(format!("{what} needs MQTT 5.0: not with -V 311")));
-        }
-        // Falling back to 3.1.1 would drop what was asked for.
-        (None, Some(_)) => Some(Version::V5),
-        (version, _) => version,
-    };
+    let will = will(low, properties)?;
+    let session_expiry = session_expiry(low, properties)?;
+    let version = version(low, password.is_some() && username.is_none())?;
+    let mut connect_properties = std::mem::take(&mut properties.connect);
+    connect_properties.session_expiry_interval = None;
     Ok(Mqtt {
         version,
         client_id,
         keep_session: low.keep_session,
-        session_expiry: low.session_expiry.map(|Expiry(seconds)| seconds),
+        session_expiry,
         keep_alive: low.or_default(low.keepalive, "--keepalive")?,
         username,
         password,
         will,
+        receive_maximum: connect_properties.receive_maximum.take(),
+        connect_properties,
+        disconnect_session_expiry: properties.disconnect_expiry,
+        disconnect_user_properties: std::mem::take(&mut properties.disconnect),
         ack_timeout: positive(low, low.ack_timeout, "--ack-timeout")?,
     })
+}
+
+/// -V, or 5.0 where something needs it.
+fn version(low: &LowArgs, password_alone: bool) -> Result<Option<Version>, UsageError> {
+    let client = &low.client;
+    let needs_5 = [
+        (low.session_expiry.is_some(), "-x/--session-expiry-interval"),
+        (!client.properties.is_empty(), "-D/--property"),
+        (client.no_local, "--no-local"),
+        (client.retain_as_published, "--retain-as-published"),
+        (client.retain_handling.is_some(), "--retain-handling"),
+        (low.will_delay_interval.is_some(), "--will-delay-interval"),
+        (password_alone, "a password without a user name"),
+        (low.command == Command::Rr, "'wspipe rr'"),
+    ];
+    let needs_5 = needs_5.into_iter().find(|(given, _)| *given).map(|(_, what)| what);
+    match (low.version, needs_5) {
+        (Some(Version::V311), Some(what)) => {
+            Err(UsageError::new(format!("{what} needs MQTT 5.0: not with -V 311")))
+        }
+        // Falling back to 3.1.1 would drop what was asked for.
+        (None, Some(_)) => Ok(Some(Version::V5)),
+        (version, _) => Ok(version),
+    }
+}
+
+/// Of CONNECT; DISCONNECT's must fit it.
+fn session_expiry(low: &LowArgs, properties: &Properties) -> Result<Option<u32>, UsageError> {
+    let expiry = match (low.session_expiry, properties.connect.session_expiry_interval) {
+        (Some(_), Some(_)) => {
+            return Err(UsageError::new(
+                "-x and -D connect session-expiry-interval contradict each other: say one of them",
+            ));
+        }
+        (Some(Expiry(seconds)), None) => Some(seconds),
+        (None, property) => property,
+    };
+    let default = match low.command {
+        _ if low.keep_session => u32::MAX,
+        Command::Sub => SUB_EXPIRY,
+        _ => 0,
+    };
+    if expiry.unwrap_or(default) == 0 && properties.disconnect_expiry.is_some_and(|seconds| seconds > 0) {
+        return Err(UsageError::new(
+            "-D disconnect session-expiry-interval needs -x with more than 0 (MQTT 5.0 section 3.14.2.2.2)",
+        ));
+    }
+    Ok(expiry)
 }
 
 /// User name and password: with -u nothing of the URL counts, so that nobody's password goes with
@@ -173,30 +227,43 @@ fn client_id(low: &LowArgs) -> Result<Option<String>, UsageError> {
     Ok(id)
 }
 
-fn will(low: &LowArgs) -> Result<Option<Will>, UsageError> {
+fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, UsageError> {
+    let will = std::mem::replace(&mut properties.will, none());
+    let has_properties = will != none();
     let Some(topic) = &low.will_topic else {
         let given = [
             (low.will_payload.is_some(), "--will-payload"),
             (low.will_qos.is_some(), "--will-qos"),
             (low.will_retain, "--will-retain"),
             (low.will_delay_interval.is_some(), "--will-delay-interval"),
+            (has_properties || properties.will_delay.is_some(), "-D will"),
         ];
         return match given.into_iter().find(|(given, _)| *given) {
             Some((_, name)) => Err(UsageError::new(format!("{name} needs --will-topic"))),
             None => Ok(None),
         };
     };
+    if low.will_delay_interval.is_some() && properties.will_delay.is_some() {
+        return Err(UsageError::new(
+            "--will-delay-interval and -D will will-delay-interval contradict each other: say one of them",
+        ));
+    }
     check_topic("--will-topic", topic)?;
     let payload = low.will_payload.clone().map(|Payload(payload)| payload).unwrap_or_default();
     field("--will-payload", &payload)?;
+    if will.payload_format_indicator == Some(1) && std::str::from_utf8(&payload).is_err() {
+        return Err(UsageError::new(
+            "-D will payload-format-indicator 1 says that the payload is UTF-8, and it is not",
+        ));
+    }
     let qos: QoS = low.or_default(low.will_qos, "--will-qos")?;
     Ok(Some(Will {
         topic: topic.clone(),
         payload,
         qos,
         retain: low.will_retain,
-        delay_interval: low.will_delay_interval,
-        properties: None,
+        delay_interval: low.will_delay_interval.or(properties.will_delay),
+        properties: has_properties.then(|| Box::new(will)),
     }))
 }
 

@@ -5,10 +5,15 @@ use std::ffi::OsString;
 use super::FLAGS;
 use crate::cli::{Invocation, command::Command, flags, parse, tests::refused};
 
-/// A row: the flag, the command, arguments, what `Debug` of the whole Config must then contain.
+mod mqtt;
+
+/// The flag, the command, arguments, and a part of what comes of them.
+type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+/// The part is one of `Debug` of the whole Config.
 ///
 /// `Debug` hides header values and passwords: these have tests of their own below.
-const GOOD: &[(&str, &str, &[&str], &str)] = &[
+const GOOD: &[Row] = &[
     ("--topic", "mqtt", &["-t", "a/b"], r#"topic: "a/b""#),
     ("--message", "mqtt", &["--message=x=y"], r#"message: b"x=y""#),
     ("--qos", "mqtt", &["-q2"], "qos: ExactlyOnce"),
@@ -134,8 +139,8 @@ const GOOD: &[(&str, &str, &[&str], &str)] = &[
     ("--quiet", "cat", &["--quiet"], "verbosity: Quiet"),
 ];
 
-/// A row: the flag, the command, arguments, what the error must contain.
-const BAD: &[(&str, &str, &[&str], &str)] = &[
+/// The part is one of the error.
+const BAD: &[Row] = &[
     ("--topic", "mqtt", &["-t", "a/#"], "-t/--topic 'a/#': the topic contains a wildcard"),
     ("--topic", "mqtt", &["-t", ""], "the topic is empty"),
     ("--topic", "mqtt", &["-t"], "-t/--topic needs a value: TOPIC"),
@@ -316,17 +321,45 @@ const LONG: &str = "\
     \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\
     \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}";
 
-/// The arguments with the command and, where it is obligatory, a URL before them.
-fn line<'a>(command: &'a str, args: &[&'a str]) -> Vec<&'a str> {
-    let url = (command != "echo").then_some("ws://localhost");
-    [command].into_iter().chain(url).chain(args.iter().copied()).collect()
+/// The flag, the command, the line and the part of a row.
+type Case = (&'static str, &'static str, Vec<&'static str>, &'static str);
+
+/// The rows as command lines: with a URL where it is obligatory, and those of `mqtt` for its kin too.
+fn cases(rows: &[Row], kin: &[Row]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (flag, command, args, part) in rows.iter().chain(kin) {
+        let mut add = |command: &'static str, least: &[&'static str]| {
+            let url = if command == "echo" { &[][..] } else { &["ws://localhost"] };
+            cases.push((*flag, command, [&[command], url, least, args].concat(), *part));
+        };
+        add(command, &[]);
+        if *command != "mqtt" || !mqtt::SHARED.contains(flag) {
+            continue;
+        }
+        for name in ["pub", "sub", "rr"] {
+            // Nothing but 5.0 there.
+            let wrong = name == "rr" && part.contains("V311");
+            let command = Command::from_name(name).expect("a command");
+            if !wrong && flags::by_long(command, flag).is_some() {
+                add(name, mqtt::least(name));
+            }
+        }
+    }
+    cases
+}
+
+fn good() -> Vec<Case> {
+    cases(GOOD, mqtt::GOOD)
+}
+
+fn bad() -> Vec<Case> {
+    cases(BAD, mqtt::BAD)
 }
 
 #[test]
 fn each_flag_is_understood() {
     let env = |name: &str| (name == "SECRET").then(|| OsString::from("xyzzy"));
-    for (flag, command, args, part) in GOOD {
-        let line = line(command, args);
+    for (flag, _, line, part) in good() {
         match parse(line.iter().map(OsString::from), &env) {
             Ok(Invocation::Run(config)) => {
                 let debug = format!("{config:?}");
@@ -340,8 +373,7 @@ fn each_flag_is_understood() {
 
 #[test]
 fn each_flag_refuses_what_it_is_not() {
-    for (flag, command, args, part) in BAD {
-        let line = line(command, args);
+    for (flag, _, line, part) in bad() {
         let error = refused(&line);
         assert!(error.contains(part), "{flag}: {line:?}: '{part}' is not in: {error}");
         assert!(!error.contains("secret"), "{error}");
@@ -350,14 +382,19 @@ fn each_flag_refuses_what_it_is_not() {
 
 #[test]
 fn the_tests_above_cover_the_table() {
+    let (good, bad) = (good(), bad());
     for command in Command::ALL {
         for flag in flags::of(command) {
-            let row = |(long, name, _, _): &&(&str, &str, &[&str], &str)| {
-                *long == flag.long && *name == command.name()
+            let has = |cases: &[Case]| {
+                cases.iter().any(|(long, name, ..)| *long == flag.long && *name == command.name())
             };
-            let good = flag.long == "--help" || GOOD.iter().any(|r| row(&r));
-            assert!(good, "no good row for {} of {}", flag.long, command.name());
-            assert!(BAD.iter().any(|r| row(&r)), "no bad row for {} of {}", flag.long, command.name());
+            assert!(
+                flag.long == "--help" || has(&good),
+                "no good row for {} of {}",
+                flag.long,
+                command.name()
+            );
+            assert!(has(&bad), "no bad row for {} of {}", flag.long, command.name());
         }
     }
 }

@@ -46,7 +46,9 @@ fn the_examples_of_the_help_are_understood() {
             // Of a pipeline only what is ours.
             let ours = words.iter().skip_while(|word| *word != "wspipe").skip(1);
             let ours = ours.take_while(|word| !["|", "<", ">"].contains(&word.as_str()));
-            let words: Vec<&str> = ours.map(|word| if word == "pw" { file.path() } else { word }).collect();
+            let words: Vec<&str> = ours
+                .map(|word| if ["pw", "photo.jpg"].contains(&word.as_str()) { file.path() } else { word })
+                .collect();
             assert!(
                 matches!(try_parse(&words), Ok(Invocation::Run(_))),
                 "{example}: {:?}",

@@ -16,7 +16,9 @@ use bytes::Bytes;
 use log::{debug, info, warn};
 
 use self::outgoing::Outgoing;
-use super::{Failure, Handed, Kind, Machine, Next, OutBuffer, World, describe_close, is_normal_close};
+use super::{
+    Failure, Handed, Kind, Machine, Next, OutBuffer, World, describe_close, is_normal_close, micros_since,
+};
 use crate::{
     config::{self, Endpoint},
     proto::{
@@ -118,8 +120,7 @@ impl Cat {
     }
 
     fn micros(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.epoch.0).as_micros();
-        self.epoch.1.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+        micros_since(self.epoch, now)
     }
 
     fn is_up(&self) -> bool {
@@ -484,6 +485,9 @@ impl Machine for Cat {
                 self.outgoing.count_control();
                 return Some(Transmit::Ping(payload));
             }
+        }
+        if self.outgoing.is_held() {
+            return None;
         }
         match self.outgoing.poll_transmit(self.input_ended, &mut self.keepalive) {
             Ok(Some(transmit)) => return Some(transmit),

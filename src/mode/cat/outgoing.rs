@@ -18,6 +18,13 @@ use crate::{
 /// Echoes that wait above this many bytes stop the reading of more.
 const ECHO_MARK: usize = 1024 * 1024;
 
+/// What is given and may still be in user space is not much more than this, in bytes of payload and in
+/// pieces. The next is held back until the kernel has all of it: a peer that reads, but never fast enough to
+/// empty the queue, would else have records of it gather for as long as the stream lasts; and where a peer reads
+/// nothing while its replies are not read, a short queue leaves the loop free to read them.
+const HOLD_BYTES: usize = 128 * 1024;
+const HOLD_PIECES: usize = 16 * 1024;
+
 /// What a piece takes of memory: an empty message is not free.
 fn weight(piece: &Piece) -> usize {
     size_of::<Piece>() + piece.payload.len()
@@ -47,6 +54,7 @@ pub struct Outgoing {
     pending_bytes: usize,
     /// Since the loop last said that the kernel has all.
     recent: VecDeque<Given>,
+    recent_bytes: usize,
     /// There may be another connection, so what the kernel did not get is kept.
     keep: bool,
     echo: bool,
@@ -87,6 +95,7 @@ impl Outgoing {
             pending: VecDeque::new(),
             pending_bytes: 0,
             recent: VecDeque::new(),
+            recent_bytes: 0,
             keep: options.reconnect,
             echo: options.echo,
             dry: true,
@@ -135,6 +144,11 @@ impl Outgoing {
         self.dry && self.pending.is_empty()
     }
 
+    /// Whether nothing more is given until the kernel has what was.
+    pub fn is_held(&self) -> bool {
+        !self.closed && (self.recent_bytes >= HOLD_BYTES || self.recent.len() >= HOLD_PIECES)
+    }
+
     /// Whether the kernel has all that was read.
     pub fn is_all_sent(&self) -> bool {
         self.wants_input() && self.recent.is_empty() && self.opened == self.on_open.len()
@@ -153,6 +167,7 @@ impl Outgoing {
     /// The kernel has all that was given.
     pub fn handle_sent(&mut self) {
         self.recent.clear();
+        self.recent_bytes = 0;
         self.wire_open = self.mid;
         self.sent = self.given;
     }
@@ -184,6 +199,7 @@ impl Outgoing {
     /// The connection is gone. What the kernel did not get is kept for the next one, where there may be one,
     /// but a message whose beginning left is cut.
     pub fn handle_lost(&mut self, handed: Handed) {
+        self.recent_bytes = 0;
         // Whether the beginning of the message at hand is on the wire.
         let mut begun = self.wire_open;
         let mut rest = Vec::new();
@@ -289,6 +305,7 @@ impl Outgoing {
         self.given += u64::from(piece.last);
         let kept = self.keep.then(|| piece.clone());
         self.mid = !piece.last;
+        self.recent_bytes += piece.payload.len();
         self.recent.push_back(Given::Piece { kept, last: piece.last });
         let Piece { kind, payload, first, last } = piece;
         Transmit::Data { kind, payload, first, last }

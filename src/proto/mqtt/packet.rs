@@ -37,6 +37,20 @@ impl QoS {
     }
 }
 
+/// PUBLISH properties of which none is set.
+pub fn no_properties() -> PublishProperties {
+    PublishProperties {
+        payload_format_indicator: None,
+        message_expiry_interval: None,
+        topic_alias: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+        subscription_identifiers: Vec::new(),
+        content_type: None,
+    }
+}
+
 /// A packet from the server. Packet identifiers are never 0 here.
 /// Reasons are the standard's numbers; in 3.1.1 they are 0 where the packet has none.
 #[derive(Debug, PartialEq)]

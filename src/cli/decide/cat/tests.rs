@@ -201,7 +201,7 @@ fn flags_of_other_tools_are_answered() {
         ("--user", "the login belongs in the URL"),
         ("--ua", "User-Agent"),
         ("-v", "say -d"),
-        ("-i", "it belongs to 'wspipe echo' and 'wspipe mqtt', not to 'wspipe cat'"),
+        ("-i", "it belongs to 'wspipe echo', 'wspipe mqtt', 'wspipe pub', 'wspipe sub' and 'wspipe rr', not"),
         ("--reconect", "did you mean --reconnect?"),
         ("-no-stdin", "did you mean --no-stdin, with two dashes?"),
         ("--no-stdn", "did you mean --no-stdin?"),

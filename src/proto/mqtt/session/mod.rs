@@ -106,8 +106,6 @@ struct State {
     received: IdMap<Received>,
     /// The QoS 2 messages shown so far.
     received_count: u64,
-    /// PUBLISHes of this connection that count against our Receive Maximum.
-    unacknowledged: u32,
     pings: VecDeque<Ping>,
     qos0_accepted: u64,
     qos0_confirmed: u64,
@@ -139,7 +137,6 @@ impl Session {
             subscriptions: Vec::new(),
             received: IdMap::default(),
             received_count: 0,
-            unacknowledged: 0,
             pings: VecDeque::new(),
             qos0_accepted: 0,
             qos0_confirmed: 0,
@@ -332,7 +329,6 @@ impl State {
         self.outgoing.handle_lost(self.sent.taken());
         self.sent.reset();
         self.aliases.clear();
-        self.unacknowledged = 0;
         self.pings.clear();
         self.unknown += self.qos0_accepted - self.qos0_confirmed;
         self.qos0_confirmed = self.qos0_accepted;

@@ -165,16 +165,18 @@ impl State {
         Some(Event::Unsubscribed { filters, reasons: acks.reasons, text: acks.text })
     }
 
-    fn disconnect(&mut self, reason: u8) {
+    fn disconnect(&mut self, reason: u8, last: bool) {
         if !matches!(self.phase, Phase::Connecting | Phase::Connected) {
             return;
         }
         // Where CONNECT's expiry was 0, DISCONNECT may not raise it [MQTT-3.14.2-2].
         let asked = self.options.connect.properties.session_expiry_interval.unwrap_or(0);
-        let expiry = self.options.final_expiry.filter(|_| asked != 0);
+        let expiry = self.options.final_expiry.filter(|_| asked != 0 && last);
+        let user = std::mem::take(&mut self.options.disconnect_user_properties);
         // Fails with 0x04 in 3.1.1, where closing without DISCONNECT is what has the will published, and where
         // the server takes no packet this small.
-        let _ = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, &[]));
+        let _ = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, &user));
+        self.options.disconnect_user_properties = user;
         self.phase = Phase::Closing;
     }
 }
@@ -228,6 +230,11 @@ impl Session {
     /// plain, and with 0x04 (publish the will) nothing is queued: closing is all it takes. Without a connection
     /// it does nothing. A `reason` that a client may not send queues nothing either.
     pub fn disconnect(&mut self, reason: u8, _now: Instant) {
-        self.state.disconnect(reason);
+        self.state.disconnect(reason, true);
+    }
+
+    /// The same where another connection is to follow: the session stays, for as long as CONNECT asked for.
+    pub fn disconnect_for_now(&mut self, reason: u8, _now: Instant) {
+        self.state.disconnect(reason, false);
     }
 }

@@ -21,6 +21,8 @@ pub struct Options {
     pub resume: bool,
     /// Session Expiry Interval sent in the final DISCONNECT (5.0), in seconds.
     pub final_expiry: Option<u32>,
+    /// User Properties of DISCONNECT (5.0).
+    pub disconnect_user_properties: Vec<(String, String)>,
     /// The largest packet taken, in bytes; above it DISCONNECT 0x95.
     pub max_packet: usize,
     /// Our own bound on unacknowledged QoS 1 and 2 PUBLISHes; the server's Receive Maximum may lower it.

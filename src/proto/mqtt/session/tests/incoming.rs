@@ -125,36 +125,6 @@ fn acknowledging_twice_does_no_harm() {
 }
 
 #[test]
-fn our_receive_maximum_is_a_bound() {
-    let mut plain = options(V5);
-    plain.connect.properties.receive_maximum = Some(2);
-    let mut owner = Owner::connected_with(plain, "");
-    for round in 0..5 {
-        owner.given(&publish(V5, "t", "a", 1, 1));
-        owner.given(&publish(V5, "t", "b", 2, 2));
-        owner.given(&publish(V5, "t", "b", 2, 2));
-        owner.acknowledge();
-        owner.acknowledge();
-        assert_eq!(owner.sent(), ["PUBACK 1", "PUBREC 2"], "{round}");
-        owner.given(&ack(V5, PUBREL, 2, 0));
-        assert_eq!(owner.sent(), ["PUBCOMP 2"]);
-    }
-    owner.given(&publish(V5, "t", "a", 2, 1));
-    owner.given(&publish(V5, "t", "b", 1, 2));
-    owner.acknowledge();
-    assert_eq!(owner.sent(), ["PUBREC 1"]);
-    let events = owner.given(&publish(V5, "t", "c", 1, 3));
-    let expected = "violated 0x93: more than our Receive Maximum of 2 unacknowledged PUBLISHes";
-    assert_eq!(events, [expected], "PUBCOMP of 1 has not gone out");
-    assert_eq!(owner.sent(), ["DISCONNECT 0x93"]);
-    // Counted for each connection on its own.
-    owner.reconnect(true);
-    assert_eq!(owner.given(&publish(V5, "t", "c", 1, 3)), ["message t c q1"]);
-    assert!(owner.given(&publish(V5, "t", "a", 2, 1)).is_empty());
-    assert_eq!(owner.given(&publish(V5, "t", "d", 1, 4)), [expected]);
-}
-
-#[test]
 fn topic_aliases_are_resolved() {
     let mut plain = options(V5);
     plain.connect.properties.topic_alias_maximum = Some(2);

@@ -33,6 +33,7 @@ fn options(version: Version) -> Options {
         connect,
         resume: true,
         final_expiry: None,
+        disconnect_user_properties: Vec::new(),
         max_packet: 1000,
         max_inflight: 20,
         ack_timeout: LIMIT,

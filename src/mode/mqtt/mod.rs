@@ -1,5 +1,7 @@
 //! What every MQTT command does the same way: log in, fall back to 3.1.1, say what the broker said, end.
 
+mod driver;
+
 use std::{collections::VecDeque, time::Instant};
 
 use log::{info, warn};
@@ -18,6 +20,8 @@ use crate::{
         },
     },
 };
+
+pub use driver::{Driver, general};
 
 /// The session with what surrounds it. The owner drains `session.poll_event` itself, since the events
 /// borrow the session, and hands the general ones to the functions here.
@@ -43,16 +47,31 @@ pub enum Keep {
     Nothing,
     /// `-c`: what is there is taken, and left there.
     Session,
+    /// For as long as this process lives, over its reconnects: clean at the first connection, ended with the
+    /// last.
+    Process,
 }
+
+/// How long a broker holds a session of [`Keep::Process`] between two connections, in seconds.
+const PROCESS_EXPIRY: u32 = 300;
 
 impl Client {
     /// Before the first connection. `seed` is random: it makes the client id and, with `-c`, the first
     /// packet identifier.
-    pub fn new(endpoint: &Endpoint, options: &Mqtt, keep: Keep, seed: u64) -> Client {
+    pub fn new(endpoint: &Endpoint, options: &Mqtt, keep: Keep, inflight: Option<u16>, seed: u64) -> Client {
         let version = options.version.unwrap_or(Version::V5);
         let client_id = options.client_id.clone().unwrap_or_else(|| generated_id(seed));
         let kept = keep == Keep::Session;
-        let expiry = options.session_expiry.or(kept.then_some(u32::MAX));
+        let own = match keep {
+            Keep::Nothing => None,
+            Keep::Session => Some(u32::MAX),
+            Keep::Process => Some(PROCESS_EXPIRY),
+        };
+        let properties = ConnectProperties {
+            session_expiry_interval: options.session_expiry.or(own),
+            receive_maximum: options.receive_maximum,
+            ..options.connect_properties.clone()
+        };
         let connect = Connect {
             client_id,
             clean: !kept,
@@ -60,15 +79,19 @@ impl Client {
             username: options.username.clone(),
             password: options.password.clone(),
             will: options.will.clone(),
-            properties: ConnectProperties { session_expiry_interval: expiry, ..ConnectProperties::default() },
+            properties,
         };
         let session = Session::new(Options {
             version,
             connect,
-            resume: kept,
-            final_expiry: None,
+            resume: keep != Keep::Nothing,
+            // An expiry that was asked for stays.
+            final_expiry: options
+                .disconnect_session_expiry
+                .or((keep == Keep::Process && options.session_expiry.is_none()).then_some(0)),
+            disconnect_user_properties: options.disconnect_user_properties.clone(),
             max_packet: endpoint.max_message,
-            max_inflight: 1000,
+            max_inflight: inflight.unwrap_or(1000),
             ack_timeout: options.ack_timeout,
             // A fresh session starts at 1; in a kept one an earlier run's ids may still be in use.
             first_pkid: if kept { (seed >> 48) as u16 | 1 } else { 1 },
@@ -150,7 +173,12 @@ impl Client {
             self.fall_back();
             return None;
         }
-        Some(self.lost(lost, doing))
+        let mut failure = self.lost(lost, doing);
+        if early && self.may_fall_back && is_quiet(lost) {
+            // A second try by ourselves might have the will published.
+            failure.text.push_str("; a broker that speaks 3.1.1 only needs -V 311");
+        }
+        Some(failure)
     }
 
     /// The connection ended while `doing` was under way.
@@ -215,6 +243,14 @@ impl Client {
         self.ended = true;
         self.session.disconnect(reason, now);
         self.ending.push_back(close_normally());
+    }
+
+    /// The same for a connection that another one is to follow: the session is to be there for it.
+    pub fn leave(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.session.disconnect_for_now(0, now);
+            self.ending.push_back(close_normally());
+        }
     }
 
     /// The next thing to send: all packets that gathered, as one binary frame; at the end Close.
