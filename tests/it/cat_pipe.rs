@@ -177,7 +177,7 @@ fn a_message_goes_at_once_and_comes_at_once() {
     drop(running.take_stdin());
     let run = running.finish();
     run.status(0).says_nothing();
-    assert_eq!(run.stdout.len(), (1..=20).map(|n| format!("line {n}\n").len()).sum());
+    assert_eq!(run.stdout.len(), (1..=20).map(|n| format!("line {n}\n").len()).sum::<usize>());
 }
 
 #[test]

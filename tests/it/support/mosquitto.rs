@@ -39,6 +39,18 @@ pub fn shared() -> &'static Mosquitto {
     BROKER.get_or_init(|| (0..5).find_map(|_| try_start()).expect("mosquitto starts: run scripts/setup"))
 }
 
+/// One whose queues have no end: mosquitto drops beyond 1000 messages by default.
+pub fn roomy() -> &'static Mosquitto {
+    static BROKER: OnceLock<Mosquitto> = OnceLock::new();
+    let settings = "max_queued_messages 0\nmax_queued_bytes 0\n";
+    BROKER.get_or_init(|| start_with(settings))
+}
+
+/// One of a test's own, with these settings before the listeners.
+pub fn start_with(settings: &str) -> Mosquitto {
+    (0..5).find_map(|_| try_start_with(settings)).expect("mosquitto starts: run scripts/setup")
+}
+
 impl Mosquitto {
     /// `ws://` of the listener for anyone.
     pub fn ws_url(&self) -> String {
@@ -64,13 +76,16 @@ impl Mosquitto {
 }
 
 fn try_start() -> Option<Mosquitto> {
+    try_start_with("log_type all\n")
+}
+
+fn try_start_with(settings: &str) -> Option<Mosquitto> {
     let dir = temp_dir("mosquitto");
     let [ws, tcp, login_ws, login_tcp] = [(); 4].map(|()| free_port());
     let ports = [ws, tcp, login_ws, login_tcp];
     let anyone = "allow_anonymous true\n";
     let login = login_settings(&dir);
-    let mut conf =
-        String::from("per_listener_settings true\npersistence false\nlog_dest stderr\nlog_type all\n");
+    let mut conf = format!("per_listener_settings true\npersistence false\nlog_dest stderr\n{settings}");
     if rustix::process::geteuid().is_root() {
         conf.push_str("user root\n");
     }

@@ -1,0 +1,528 @@
+//! `pub` and `sub` against a broker that does what few do: bytes written out, over plain TCP.
+
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    mqtt_scripted::{Say, broker, usual},
+    support::{
+        Wspipe, hex,
+        scripted::{Conn, Scripted, packets, remaining_length},
+        to_hex, wait_until, wspipe,
+    },
+};
+
+pub const CONNACK: &str = "20 03 00 00 00";
+pub const CONNACK_PRESENT: &str = "20 03 01 00 00";
+
+pub fn publish(server: &Scripted, args: &[&str]) -> Wspipe {
+    wspipe(["pub", &server.mqtt(), "-W", "15", "--connect-timeout", "2", "--close-timeout", "0.3"]).args(args)
+}
+
+pub fn subscribe(server: &Scripted, args: &[&str]) -> Wspipe {
+    wspipe(["sub", &server.mqtt(), "-W", "15", "--connect-timeout", "2", "--close-timeout", "0.3"]).args(args)
+}
+
+/// PUBLISH of 5.0 without properties to `a`.
+pub fn message(first: u8, id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut body = hex("0001 61");
+    if first & 6 != 0 {
+        body.extend(id.to_be_bytes());
+    }
+    body.push(0);
+    body.extend_from_slice(payload);
+    [vec![first], remaining_length(body.len()), body].concat()
+}
+
+/// The packet identifier of a client's PUBLISH above QoS 0.
+pub fn id_of(publish: &[u8]) -> u16 {
+    let start = 1 + publish[1..].iter().take_while(|b| **b >= 0x80).count() + 1;
+    let topic = usize::from(u16::from_be_bytes([publish[start], publish[start + 1]]));
+    u16::from_be_bytes([publish[start + 2 + topic], publish[start + 3 + topic]])
+}
+
+pub fn ack(first: u8, id: u16) -> Vec<u8> {
+    [vec![first, 2], id.to_be_bytes().to_vec()].concat()
+}
+
+/// The packets of each connection, as hex.
+pub fn wires(server: Scripted) -> Vec<Vec<String>> {
+    server.finish().iter().map(|bytes| packets(bytes).iter().map(|p| to_hex(p)).collect()).collect()
+}
+
+// --- Acknowledged after output
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_output() {
+    // stdout is a pipe that nobody reads: what does not fit into it stays unacknowledged.
+    for (qos, first, answer) in [("1", 0x32, 0x40), ("2", 0x34, 0x50)] {
+        let big = vec![b'x'; 50_000];
+        let acked = Arc::new(AtomicUsize::new(0));
+        let (count, payload) = (Arc::clone(&acked), big.clone());
+        let server = Scripted::start(move |conn| {
+            let packets: Vec<u8> = (1..=20).flat_map(|id| message(first, id, &payload)).collect();
+            let mut aside = None;
+            loop {
+                let packet = conn.packet()?;
+                match packet[0] {
+                    0x82 => {
+                        conn.write(usual(&packet, true))?;
+                        aside = Some(conn.write_aside(packets.clone()));
+                    }
+                    first if first == answer => {
+                        let n = count.fetch_add(1, Ordering::SeqCst) + 1;
+                        assert_eq!(packet[2..4], (n as u16).to_be_bytes(), "in the order of arrival");
+                        if answer == 0x50 {
+                            conn.write(ack(0x62, n as u16))?;
+                        }
+                    }
+                    0xe0 => {
+                        aside.map(std::thread::JoinHandle::join);
+                        return conn.end();
+                    }
+                    _ => conn.write(usual(&packet, true))?,
+                }
+            }
+        });
+        let mut sub = subscribe(&server, &["-t", "a", "-q", qos, "-C", "20"]).open_stdout().start();
+        // A pipe takes 64 KiB: one message is in, not two.
+        let full = wait_until(|| acked.load(Ordering::SeqCst) == 1);
+        std::thread::sleep(Duration::from_millis(400));
+        assert!(full && acked.load(Ordering::SeqCst) == 1, "{} at QoS {qos}", acked.load(Ordering::SeqCst));
+        let mut got = Vec::new();
+        sub.take_stdout().read_to_end(&mut got).expect("a pipe");
+        sub.finish().status(0).says_nothing();
+        assert_eq!(got.len(), 20 * 50_001);
+        assert_eq!(acked.load(Ordering::SeqCst), 20);
+        let wire = wires(server);
+        let comps = wire[0].iter().filter(|p| p.starts_with("70")).count();
+        assert_eq!(comps, if qos == "2" { 20 } else { 0 });
+    }
+}
+
+#[test]
+fn beyond_the_count_nothing_is_acknowledged() {
+    for (qos, first) in [("1", 0x32), ("2", 0x34)] {
+        let server = Scripted::start(move |conn| {
+            broker(conn, |packet| match packet[0] {
+                0x82 => {
+                    let all = (1..=6).flat_map(|id| message(first, id, b"m"));
+                    Say::These([usual(packet, true), all.collect()].concat())
+                }
+                0x50 => Say::These(ack(0x62, u16::from_be_bytes([packet[2], packet[3]]))),
+                0x40 | 0x70 => Say::Nothing,
+                _ => Say::Usual,
+            })
+        });
+        let run = subscribe(&server, &["-t", "a", "-q", qos, "-C", "3"]).run();
+        run.status(0).stdout_is("m\nm\nm\n").says_nothing();
+        let wire = wires(server);
+        let of = |kind: &str| -> Vec<&str> {
+            wire[0].iter().filter(|p| p.starts_with(kind)).map(String::as_str).collect()
+        };
+        if qos == "1" {
+            assert_eq!(of("40"), ["40020001", "40020002", "40020003"]);
+        } else {
+            assert_eq!(of("50"), ["50020001", "50020002", "50020003"]);
+            assert_eq!(of("70"), ["70020001", "70020002", "70020003"]);
+        }
+        assert!(wire[0].last().is_some_and(|p| p.starts_with("e0")), "{wire:?}");
+    }
+}
+
+#[test]
+fn filtered_messages_are_acknowledged_too() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x82 => {
+                Say::These([usual(packet, true), message(0x32, 9, b"m"), message(0x30, 0, b"n")].concat())
+            }
+            0x40 => Say::These(hex("30 06 0001 62 00 6f6b")),
+            _ => Say::Usual,
+        })
+    });
+    let run = subscribe(&server, &["-t", "#", "-T", "a", "-q", "1", "-C", "1"]).run();
+    run.status(0).stdout_is("ok\n");
+    assert!(wires(server)[0].contains(&"40020009".to_owned()));
+}
+
+#[test]
+fn pubrel_for_an_unknown_identifier_gets_pubcomp() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x82 => Say::These([usual(packet, true), hex("62 02 0077")].concat()),
+            0x70 => Say::These(message(0x30, 0, b"done")),
+            _ => Say::Usual,
+        })
+    });
+    subscribe(&server, &["-t", "a", "-q", "2", "-C", "1"]).run().status(0).stdout_is("done\n");
+    assert!(wires(server)[0].iter().any(|p| p.starts_with("70") && p[4..].starts_with("0077")));
+}
+
+// --- SUBACK
+
+#[test]
+fn denied_subscriptions() {
+    let suback = |reasons: &'static str| {
+        move |conn: &mut Conn| {
+            broker(conn, |packet| match packet[0] {
+                0x82 => {
+                    let n = hex(reasons).len();
+                    let bytes = format!("90 {:02x} {} 00 {reasons}", n + 3, to_hex(&packet[2..4]));
+                    Say::These([hex(&bytes), message(0x30, 0, b"x")].concat())
+                }
+                _ => Say::Usual,
+            })
+        }
+    };
+    let two = ["-t", "a", "-t", "b"];
+    let server = Scripted::start(suback("87 80"));
+    let run = subscribe(&server, &two).run();
+    run.status(9).stdout_is("").says(&["to a", "0x87", "Not authorized"]).says(&["to b"]);
+    let server = Scripted::start(suback("00 87"));
+    let run = subscribe(&server, &two).args(["-C", "1"]).run();
+    run.status(0).stdout_is("x\n").one_line(&["to b", "0x87"]);
+    let server = Scripted::start(suback("00 87"));
+    subscribe(&server, &two).args(["--strict"]).run().status(9).one_line(&["to b", "0x87"]);
+    // Less than asked.
+    let one = ["-t", "a", "-q", "1", "-C", "1"];
+    let server = Scripted::start(suback("00"));
+    subscribe(&server, &one).run().status(0).stdout_is("x\n").one_line(&["QoS 0", "not 1"]);
+    let server = Scripted::start(suback("00"));
+    subscribe(&server, &one).args(["--strict"]).run().status(9).one_line(&["QoS 0"]);
+    let server = Scripted::start(suback("00"));
+    subscribe(&server, &one).args(["-c", "-i", "me"]).run().status(9).one_line(&["QoS 0"]);
+    // 3.1.1.
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x82 => Say::These(hex(&format!("90 03 {} 80", to_hex(&packet[2..4])))),
+            _ => Say::Usual,
+        })
+    });
+    subscribe(&server, &["-t", "a", "-V", "311"]).run().status(9).one_line(&["to a", "0x80"]);
+}
+
+// --- What is on the wire
+
+fn wire_of(args: &[&str]) -> Vec<String> {
+    let server = Scripted::start(|conn| broker(conn, answer_publisher));
+    let run = publish(&server, args).stdin("").run();
+    run.status(0);
+    wires(server).remove(0)
+}
+
+/// PUBACK, PUBREC, PUBCOMP; nothing at QoS 0.
+pub fn answer_publisher(packet: &[u8]) -> Say {
+    match packet[0] & 0xf6 {
+        0x30 => Say::Nothing,
+        0x32 => Say::These(ack(0x40, id_of(packet))),
+        0x34 => Say::These(ack(0x50, id_of(packet))),
+        0x62 => Say::These(ack(0x70, u16::from_be_bytes([packet[2], packet[3]]))),
+        _ => Say::Usual,
+    }
+}
+
+#[test]
+fn a_publish_at_each_qos() {
+    let base = ["-i", "ab", "-k", "60", "-t", "a/b", "-m", "hi"];
+    let five = wire_of(&[&base[..], &["-V", "5"]].concat());
+    assert_eq!(
+        five[1..],
+        ["3008 0003612f62 00 6869", "c000", "e0070005 1100000000"].map(|p| p.replace(' ', ""))
+    );
+    let old = wire_of(&[&base[..], &["-V", "311", "-q", "1", "-r"]].concat());
+    assert_eq!(
+        old,
+        ["100e00044d51545404 02003c00026162", "3309 0003612f62 0001 6869", "e000"]
+            .map(|p| p.replace(' ', ""))
+    );
+    let two = wire_of(&[&base[..], &["-V", "311", "-q", "2"]].concat());
+    assert_eq!(two[1..], ["3409 0003612f62 0001 6869", "62020001", "e000"].map(|p| p.replace(' ', "")));
+}
+
+#[test]
+fn properties_of_each_packet() {
+    let wire = wire_of(&[
+        "-i",
+        "ab",
+        "-k",
+        "60",
+        "-t",
+        "a",
+        "-m",
+        "x",
+        "-q",
+        "1",
+        "-D",
+        "connect",
+        "user-property",
+        "k",
+        "v",
+        "-D",
+        "connect",
+        "receive-maximum",
+        "7",
+        "-D",
+        "publish",
+        "payload-format-indicator",
+        "1",
+        "-D",
+        "publish",
+        "message-expiry-interval",
+        "60",
+        "-D",
+        "publish",
+        "content-type",
+        "t/p",
+        "-D",
+        "publish",
+        "response-topic",
+        "r",
+        "-D",
+        "publish",
+        "correlation-data",
+        "c",
+        "-D",
+        "publish",
+        "user-property",
+        "n",
+        "w",
+        "-D",
+        "disconnect",
+        "user-property",
+        "d",
+        "e",
+        "--will-topic",
+        "w",
+        "-D",
+        "will",
+        "content-type",
+        "z",
+    ]);
+    let has = |at: usize, part: &str| {
+        let part = to_hex(&hex(part));
+        assert!(wire[at].contains(&part), "{part} is not in {}", wire[at]);
+    };
+    has(0, "26 0001 6b 0001 76");
+    has(0, "21 0007");
+    has(0, "03 0001 7a");
+    for part in ["01 01", "02 0000003c", "03 0003 742f70", "08 0001 72", "09 0001 63", "26 0001 6e 0001 77"] {
+        has(1, part);
+    }
+    assert!(wire[1].ends_with("78"));
+    has(2, "26 0001 64 0001 65");
+}
+
+#[test]
+fn a_topic_alias_is_used_where_the_server_takes_them() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] >> 4 {
+            // Topic Alias Maximum 5.
+            1 => Say::Bytes("20 06 00 00 03 22 0005"),
+            _ => answer_publisher(packet),
+        })
+    });
+    let args = ["-t", "long/topic", "-l", "-D", "publish", "topic-alias", "1"];
+    publish(&server, &args).stdin("a\nb\nc\n").run().status(0).says_nothing();
+    let wire = wires(server).remove(0);
+    let publishes: Vec<&String> = wire.iter().filter(|p| p.starts_with("30")).collect();
+    let topic = to_hex(b"long/topic");
+    assert!(publishes[0].contains(&topic) && publishes[0].contains("230001"), "{publishes:?}");
+    for later in &publishes[1..] {
+        assert!(
+            !later.contains(&topic) && later.contains("0000 03 230001".replace(' ', "").as_str()),
+            "{later}"
+        );
+    }
+    // Where it takes none, that is no error on the wire.
+    let server = Scripted::start(|conn| broker(conn, answer_publisher));
+    let run = publish(&server, &args).stdin("a\n").run();
+    if run.stderr.is_empty() {
+        assert!(!wires(server)[0].iter().any(|p| p.starts_with("30") && p.contains("230001")));
+    }
+}
+
+#[test]
+fn the_subscription_on_the_wire() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x82 => Say::These([usual(packet, true), message(0x30, 0, b"x")].concat()),
+            _ => Say::Usual,
+        })
+    });
+    let args =
+        ["-t", "a", "-q", "2", "-C", "1", "--no-local", "--retain-as-published", "--retain-handling", "new"];
+    let more =
+        ["-D", "subscribe", "subscription-identifier", "5", "-D", "subscribe", "user-property", "k", "v"];
+    subscribe(&server, &args).args(more).run().status(0);
+    let wire = wires(server).remove(0);
+    // QoS 2, No Local 0x04, Retain As Published 0x08, Retain Handling 1.
+    assert!(wire[1].ends_with("0001611e"), "{}", wire[1]);
+    assert!(wire[1].contains("0b05") && wire[1].contains("2600016b000176"), "{}", wire[1]);
+    // Clean Start with an expiry of 300 s, which the last DISCONNECT takes back.
+    assert_eq!(&wire[0][18..20], "02");
+    assert!(wire[0].contains("110000012c"), "{}", wire[0]);
+    assert_eq!(wire.last().map(String::as_str), Some("e007000511 00000000".replace(' ', "").as_str()));
+}
+
+// --- Falling back to 3.1.1
+
+#[test]
+fn fallback_to_3_1_1() {
+    let old = |late: bool, say: &'static str| {
+        move |conn: &mut Conn| {
+            broker(conn, |packet| match packet[0] {
+                0x10 if packet[8] == 5 && late => {
+                    std::thread::sleep(Duration::from_millis(500));
+                    Say::Bytes(say)
+                }
+                0x10 if packet[8] == 5 => Say::Bytes(say),
+                _ => match packet[0] & 0xf6 {
+                    0x32 => answer_publisher(packet),
+                    _ => Say::Usual,
+                },
+            })
+        }
+    };
+    for late in [false, true] {
+        for say in ["20 02 00 01", "20 03 00 84 00"] {
+            let server = Scripted::start(old(late, say));
+            let run = publish(&server, &["-t", "a", "-m", "x", "-q", "1"]).run();
+            run.status(0);
+            let wire = wires(server);
+            assert_eq!(wire.len(), 2);
+            assert_eq!(&wire[1][0][16..18], "04", "protocol level");
+        }
+    }
+    // With a will too: nothing was accepted.
+    let server = Scripted::start(old(false, "20 02 00 01"));
+    publish(&server, &["-t", "a", "-m", "x", "-q", "1", "--will-topic", "w"]).run().status(0);
+    server.finish();
+    // Not where 5.0 was asked for, or is needed.
+    for args in [&["-V", "5"][..], &["-D", "publish", "content-type", "x"]] {
+        let server = Scripted::start(old(false, "20 02 00 01"));
+        let run = publish(&server, &["-t", "a", "-m", "x"]).args(args).run();
+        run.status(10);
+        assert_eq!(server.finish().len(), 1, "{args:?}");
+    }
+}
+
+#[test]
+fn an_early_end_is_tried_once_in_3_1_1_but_not_with_a_will() {
+    let ends = |conn: &mut Conn| {
+        broker(conn, |packet| if packet[0] == 0x10 && packet[8] == 5 { Say::End } else { Say::Usual })
+    };
+    let server = Scripted::start(ends);
+    publish(&server, &["-t", "a", "-m", "x"]).run().status(0).one_line(&["3.1.1"]);
+    assert_eq!(server.finish().len(), 2);
+    let server = Scripted::start(ends);
+    publish(&server, &["-t", "a", "-m", "x", "--will-topic", "w"]).run().status(55).one_line(&["-V 311"]);
+    assert_eq!(server.finish().len(), 1);
+}
+
+// --- Limits and stops
+
+#[test]
+fn all_of_it_has_a_limit() {
+    for kind in [1, 3] {
+        let server = Scripted::start(move |conn| {
+            broker(conn, |packet| if packet[0] >> 4 == kind { Say::Nothing } else { Say::Usual })
+        });
+        let run = wspipe(["pub", &server.mqtt(), "-t", "a", "-m", "x", "-q", "1", "-W", "0.5"])
+            .args(["--close-timeout", "0.2"])
+            .run();
+        run.status(28).within(Duration::from_secs(3)).one_line(&[]);
+        drop(server);
+    }
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| if packet[0] == 0x82 { Say::Nothing } else { Say::Usual })
+    });
+    let run = wspipe(["sub", &server.mqtt(), "-t", "a", "--ack-timeout", "0.4", "--no-reconnect"])
+        .args(["--close-timeout", "0.2"])
+        .run();
+    run.status(28).one_line(&["SUBACK"]);
+}
+
+#[test]
+fn larger_than_the_server_takes() {
+    // Maximum Packet Size 20.
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] >> 4 {
+            1 => Say::Bytes("20 08 00 00 05 27 00000014"),
+            _ => answer_publisher(packet),
+        })
+    });
+    publish(&server, &["-t", "a", "-m", "a message of more than that"]).run().status(63).one_line(&["20"]);
+    server.finish();
+    // Maximum QoS 0, Retain Available 0.
+    for (connack, args) in [("20 05 00 00 02 24 00", &["-q", "1"][..]), ("20 05 00 00 02 25 00", &["-r"])] {
+        let server = Scripted::start(move |conn| {
+            broker(
+                conn,
+                |packet| if packet[0] >> 4 == 1 { Say::Bytes(connack) } else { answer_publisher(packet) },
+            )
+        });
+        publish(&server, &["-t", "a", "-m", "x"]).args(args).run().status(9).one_line(&[]);
+        server.finish();
+    }
+}
+
+#[test]
+fn larger_than_we_take() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x82 => Say::These([usual(packet, true), message(0x32, 1, &[b'x'; 5000])].concat()),
+            _ => Say::Usual,
+        })
+    });
+    let run = subscribe(&server, &["-t", "a", "-q", "1", "--max-message", "1000"]).run();
+    run.status(63).stdout_is("");
+    let wire = wires(server);
+    assert!(!wire[0].iter().any(|p| p.starts_with("40")), "not acknowledged");
+    assert!(wire[0].last().is_some_and(|p| p.starts_with("e0") && p.contains("95")), "{wire:?}");
+}
+
+#[test]
+fn messages_for_a_publisher_are_acknowledged_and_dropped() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] {
+            0x10 => Say::These([hex(CONNACK), message(0x32, 7, b"unasked")].concat()),
+            _ => answer_publisher(packet),
+        })
+    });
+    let done = Arc::new(AtomicBool::new(false));
+    let mut from = publish(&server, &["-t", "a", "-l", "-d"]).open_stdin().start();
+    from.wait_stderr("nobody asked for");
+    from.write("x\n");
+    drop(from.take_stdin());
+    from.finish().status(0).stdout_is("");
+    done.store(true, Ordering::SeqCst);
+    assert!(wires(server)[0].contains(&"40020007".to_owned()));
+}
+
+#[test]
+fn a_stop_while_there_is_no_connection() {
+    let server = Scripted::start(|conn| {
+        let first = conn.index == 0;
+        broker(conn, |packet| match packet[0] >> 4 {
+            1 if !first => Say::Nothing,
+            3 => Say::End,
+            _ => Say::Usual,
+        })
+    });
+    let mut from = publish(&server, &["-t", "a", "-l", "-q", "1"]).open_stdin().start();
+    from.write("x\n");
+    from.wait_stderr("connecting again");
+    from.signal(Signal::TERM);
+    let run = from.finish();
+    run.signalled(Signal::TERM).says(&["1 not acknowledged"]).within(Duration::from_secs(5));
+    drop(server);
+}
