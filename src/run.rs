@@ -289,7 +289,8 @@ impl Loop<'_> {
         if let Some(lost) = up.broken.take_if(|_| !up.may_have_more) {
             return self.drop_link(lost, now);
         }
-        if up.close_by.is_some_and(|at| at <= now) {
+        // What the peer still says, its Close too, may lie behind what a stalled stdout leaves unread.
+        if self.reading && up.close_by.is_some_and(|at| at <= now) {
             let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
             self.drop_link(lost, now);
         }
@@ -299,9 +300,15 @@ impl Loop<'_> {
     /// held it up, and stdout would not wake the loop for that any more.
     fn decide_reading(&mut self, now: Instant) {
         let wanted = has_room(self.machine, self.stopped_by.is_some());
+        let resumed = wanted && !self.reading;
         if wanted != self.reading && matches!(self.link, Link::Up(_)) {
             self.reading = wanted;
             self.machine.handle_reading(wanted, now);
+        }
+        let Link::Up(up) = &mut self.link else { return };
+        if let Some(by) = up.close_by.as_mut().filter(|_| resumed) {
+            let limit = if up.peer_closed { LINGER } else { self.endpoint.close_timeout };
+            *by = (*by).max(now + limit);
         }
     }
 
@@ -505,7 +512,7 @@ impl Loop<'_> {
             Link::Connecting(_) if self.machine.poll_next() == Next::Done => Some(now),
             Link::Connecting(connector) => Some(connector.wake_at()),
             Link::Up(up) if up.may_have_more && self.reading && up.is_short() => Some(now),
-            Link::Up(up) => up.close_by,
+            Link::Up(up) => up.close_by.filter(|_| self.reading),
         };
         [link, self.machine.poll_deadline()].into_iter().flatten().min()
     }

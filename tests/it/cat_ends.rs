@@ -182,6 +182,25 @@ fn the_limit_of_the_whole_run() {
 }
 
 #[test]
+fn what_comes_behind_our_close_waits_for_a_slow_reader() {
+    let server = sends(&[], |conn| {
+        while conn.message()?.0 != 0x88 {}
+        for _ in 0..100 {
+            conn.write(frame(0x82, &[b'x'; 60_000]))?;
+        }
+        conn.write(frame(0x88, &1000u16.to_be_bytes()))?;
+        conn.end()
+    });
+    // The reader begins only when the limit for the answer to our Close is long over.
+    let script =
+        r#"set -o pipefail; "$WSPIPE" cat "$1" --no-stdin -w 0 --close-timeout 0.3 | (sleep 1.5; wc -c)"#;
+    let run = bash(script, [server.ws("/")]).run();
+    run.status(0);
+    assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), (100 * 60_001).to_string());
+    server.finish();
+}
+
+#[test]
 fn an_opening_that_nobody_reads_is_unconfirmed() {
     let server = sends(&[], Conn::drain);
     let args = ["cat", &server.ws("/"), "--no-stdin", "--on-open", "hi", "-w", "0.2"];
