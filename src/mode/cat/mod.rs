@@ -129,7 +129,10 @@ impl Cat {
 
     fn handle_message(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
         if self.options.echo {
-            self.outgoing.echo(kind, payload);
+            // Once the end is decided nothing goes back any more, and after a signal the loop reads on regardless.
+            if self.phase == Phase::Open {
+                self.outgoing.echo(kind, payload);
+            }
         } else if !self.print(kind, payload, now) {
             return;
         }
