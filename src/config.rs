@@ -14,7 +14,7 @@ pub use self::{
 pub use crate::proto::format::{Template, Zone};
 pub use crate::proto::framing::Framing;
 pub use crate::proto::mqtt::{
-    packet::{ConnectProperties, Filter, PublishProperties, QoS, Version, Will},
+    packet::{ConnectProperties, Filter, PublishProperties, QoS, Version, Will, no_properties},
     topic,
 };
 

@@ -10,10 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    Env, check_topic, positive,
-    property::{Properties, none},
-};
+use super::{Env, check_topic, positive, property::Properties};
 use crate::{
     cli::{
         command::Command,
@@ -21,7 +18,7 @@ use crate::{
         low::LowArgs,
         value::{Expiry, Payload},
     },
-    config::{Mqtt, QoS, Version, Will, url::Userinfo},
+    config::{Mqtt, QoS, Version, Will, no_properties, url::Userinfo},
 };
 
 /// The longest string or binary field of an MQTT packet (MQTT 5.0 section 1.5.4).
@@ -228,8 +225,8 @@ fn client_id(low: &LowArgs) -> Result<Option<String>, UsageError> {
 }
 
 fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, UsageError> {
-    let will = std::mem::replace(&mut properties.will, none());
-    let has_properties = will != none();
+    let will = std::mem::replace(&mut properties.will, no_properties());
+    let has_properties = will != no_properties();
     let Some(topic) = &low.will_topic else {
         let given = [
             (low.will_payload.is_some(), "--will-payload"),

@@ -12,7 +12,7 @@ use crate::{
         property::{Name, Packet, Property},
         value::{Expiry, FromArg},
     },
-    config::{ConnectProperties, PublishProperties},
+    config::{ConnectProperties, PublishProperties, no_properties},
 };
 
 #[cfg(test)]
@@ -51,13 +51,13 @@ pub struct Properties {
 pub fn properties(low: &LowArgs) -> Result<Properties, UsageError> {
     let mut all = Properties {
         connect: ConnectProperties::default(),
-        publish: none(),
+        publish: no_properties(),
         subscription_id: None,
         subscribe: Vec::new(),
         unsubscribe: Vec::new(),
         disconnect_expiry: None,
         disconnect: Vec::new(),
-        will: none(),
+        will: no_properties(),
         will_delay: None,
     };
     for property in &low.client.properties {
@@ -69,20 +69,6 @@ pub fn properties(low: &LowArgs) -> Result<Properties, UsageError> {
         ));
     }
     Ok(all)
-}
-
-/// A PUBLISH without properties.
-pub fn none() -> PublishProperties {
-    PublishProperties {
-        payload_format_indicator: None,
-        message_expiry_interval: None,
-        topic_alias: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-        subscription_identifiers: Vec::new(),
-        content_type: None,
-    }
 }
 
 fn spelling(property: &Property) -> String {

@@ -52,7 +52,7 @@ fn defaults_of_pub() {
     assert_eq!((publish.qos, publish.retain, publish.repeat), (QoS::AtMostOnce, false, 1));
     assert_eq!(publish.repeat_delay, Duration::ZERO);
     assert_eq!((publish.inflight, publish.timeout, publish.progress), (None, None, false));
-    assert_eq!(publish.properties, super::super::property::none());
+    assert_eq!(publish.properties, crate::config::no_properties());
     let off = Reconnect { enabled: false, max_retries: None, retry_connect: false };
     assert_eq!(publish.reconnect, off);
     let mqtt = &publish.mqtt;

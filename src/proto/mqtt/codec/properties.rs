@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::{
-    super::packet::{ConnAckProperties, PublishProperties},
+    super::packet::{ConnAckProperties, PublishProperties, no_properties},
     Error,
     read::Reader,
 };
@@ -193,16 +193,7 @@ pub(super) fn publish(section: &[u8]) -> Result<Option<Box<PublishProperties>>, 
     if section.is_empty() {
         return Ok(None);
     }
-    let mut p = Box::new(PublishProperties {
-        payload_format_indicator: None,
-        message_expiry_interval: None,
-        topic_alias: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-        subscription_identifiers: Vec::new(),
-        content_type: None,
-    });
+    let mut p = Box::new(no_properties());
     walk(section, IN_PUBLISH, |property| match property {
         Property::PayloadFormatIndicator(value) => p.payload_format_indicator = Some(value),
         Property::MessageExpiryInterval(value) => p.message_expiry_interval = Some(value),
