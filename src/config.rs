@@ -61,6 +61,17 @@ pub enum Mode {
     Serve(Serve),
 }
 
+impl Mode {
+    /// The limit of a whole run that prints what comes: `-W` of `cat` and `sub`.
+    pub fn limit(&self) -> Option<Duration> {
+        match self {
+            Mode::Cat(_, options) => options.timeout,
+            Mode::Subscribe(_, options) => options.timeout,
+            _ => None,
+        }
+    }
+}
+
 /// Where to connect and how to get there. `Debug` shows the names of the headers only.
 #[derive(Clone)]
 pub struct Endpoint {

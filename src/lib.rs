@@ -98,7 +98,10 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
             let machine = mode::machine(mode, world);
             // Invariant: `machine` has one for every mode but `Serve`.
             let mut machine = machine.expect("a mode that connects has a machine");
-            run::run(endpoint, machine.as_mut(), output, &mut signals, world.seed)
+            let output_by = mode
+                .limit()
+                .and_then(|limit| world.started.0.checked_add(limit)?.checked_add(endpoint.close_timeout));
+            run::run(endpoint, machine.as_mut(), output, output_by, &mut signals, world.seed)
         }
     }
 }

@@ -35,6 +35,9 @@ pub trait Machine {
     /// All that `poll_transmit` gave has been handed to the kernel.
     fn handle_sent(&mut self, now: Instant);
 
+    /// The kernel, full before, took more: the peer's TCP has acknowledged something.
+    fn handle_progress(&mut self, _now: Instant) {}
+
     /// The connection is no more. Also told where the peer leaves our Close unanswered.
     fn handle_lost(&mut self, lost: Lost, handed: Handed, now: Instant);
 

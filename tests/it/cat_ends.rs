@@ -1,6 +1,6 @@
 //! How `wspipe cat` ends, with which status, and what it says on the wire and on stderr.
 
-use std::{fs, io::Read, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// A server that sends these messages, and then does this.
-fn sends(
+pub fn sends(
     messages: &'static [&'static str],
     then: impl Fn(&mut Conn) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> Scripted {
@@ -37,7 +37,7 @@ fn ended(
 }
 
 /// Answers Close, whatever comes before it.
-fn answer(conn: &mut Conn) -> std::io::Result<()> {
+pub fn answer(conn: &mut Conn) -> std::io::Result<()> {
     conn.messages_to_close().map(|_| ())
 }
 
@@ -208,8 +208,26 @@ fn an_opening_that_nobody_reads_is_unconfirmed() {
         .args(["--close-timeout", "0.2", "--quiet"])
         .run()
         .status(55)
-        .one_line(&["1 sent but not confirmed"]);
+        .one_line(&["message of --on-open: 1 sent but not confirmed"])
+        .never_says(&["stdin"]);
     server.finish();
+}
+
+#[test]
+fn a_reply_with_close_right_behind_it() {
+    // That the reply is one to the request only the user knows: no Pong and no answer to a Close of ours tells.
+    let reply = |conn: &mut Conn| {
+        assert_eq!(conn.message()?, (0x81, b"ask".to_vec()));
+        conn.write([frame(0x81, b"answer"), frame(0x88, &1000u16.to_be_bytes())].concat())?;
+        while conn.frame()?.0 != 0x88 {}
+        conn.end()
+    };
+    for args in [["-C", "1"], ["-w", "inf"]] {
+        let server = sends(&[], reply);
+        let run = wspipe(["cat", &server.ws("/")]).args(args).stdin("ask\n").run();
+        run.status(55).stdout_is("answer\n").one_line(&["1 sent but not confirmed"]);
+        server.finish();
+    }
 }
 
 #[test]
@@ -401,93 +419,4 @@ fn the_upgrade_refused() {
     // Input that had no chance to leave is not lost: it was never read.
     let run = wspipe(["cat", &server.ws("/")]).stdin("x\n").run();
     run.status(22).stdout_is("").one_line(&["403", "go away"]);
-}
-
-// --- stdin
-
-#[test]
-fn stdin_that_is_closed_or_null_does_not_end_it_early() {
-    for stdin in ["</dev/null", "<&-"] {
-        for end in ["-C 1", "--until answer", "-w 2"] {
-            let server = sends(&[], |conn| {
-                thread::sleep(Duration::from_millis(400));
-                conn.write(frame(0x81, b"answer"))?;
-                answer(conn)
-            });
-            let script = format!(r#""$WSPIPE" cat "$1" {end} -W 20 {stdin}"#);
-            bash(&script, [server.ws("/")]).run().status(0).stdout_is("answer\n").says_nothing();
-            server.finish();
-        }
-    }
-}
-
-#[test]
-fn no_stdin_leaves_stdin_alone() {
-    let dir = crate::support::temp_dir("cat");
-    let file = dir.join("input");
-    fs::write(&file, "one\ntwo\n").expect("target/tmp is writable");
-    let server = sends(&["x"], |conn| {
-        assert_eq!(conn.messages_to_close()?.len(), 1, "Close alone");
-        Ok(())
-    });
-    // Who comes next reads it from its beginning.
-    let script = r#"{ "$WSPIPE" cat "$1" --no-stdin -C 1 -W 20; cat; } <"$2""#;
-    let run = bash(script, [server.ws("/").as_ref(), file.as_os_str()]).run();
-    run.status(0).stdout_is("x\none\ntwo\n").says_nothing();
-    server.finish();
-}
-
-#[test]
-fn stdin_that_cannot_be_read() {
-    let server = sends(&[], answer);
-    let run = bash(r#""$WSPIPE" cat "$1" -W 20 </"#, [server.ws("/")]).run();
-    run.status(26).one_line(&["stdin", "directory"]);
-}
-
-#[test]
-fn stdout_that_cannot_be_written() {
-    let server = sends(&["one"], answer);
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    wspipe(["cat", &server.ws("/"), "--no-stdin"]).stdout(full).run().status(23).one_line(&["stdout"]);
-}
-
-#[test]
-fn everything_before_the_end_is_printed_however_slow_the_reader() {
-    // Each end comes while most of the output waits for a reader that begins late.
-    type End = fn(&mut Conn) -> std::io::Result<()>;
-    let ends: [(End, i32); 3] =
-        [(|conn| conn.close(1000, ""), 0), (|conn| conn.close(1011, ""), 10), (Conn::end, 56)];
-    for (end, status) in ends {
-        let server = Scripted::start(move |conn| {
-            conn.upgrade()?;
-            let frames: Vec<u8> =
-                (0..30_000).flat_map(|i| frame(0x81, format!("{i:06}").as_bytes())).collect();
-            conn.write(frames)?;
-            end(conn)
-        });
-        let mut running = wspipe(["cat", &server.ws("/"), "--no-stdin"]).open_stdout().start();
-        thread::sleep(Duration::from_millis(500));
-        let mut read = Vec::new();
-        running.take_stdout().read_to_end(&mut read).expect("a pipe can be read");
-        running.finish().status(status);
-        let expected: Vec<u8> = (0..30_000).flat_map(|i| format!("{i:06}\n").into_bytes()).collect();
-        assert!(read == expected, "{} of {} bytes came", read.len(), expected.len());
-        server.finish();
-    }
-}
-
-#[test]
-fn a_message_cut_in_the_middle_is_one_message() {
-    let server = sends(&[], |conn| {
-        // A few fragments, and gone.
-        for _ in 0..3 {
-            conn.skim()?;
-        }
-        conn.reset()
-    });
-    let run =
-        bash(r#"yes x | tr -d '\n' | "$WSPIPE" cat "$1" -W 20; exit "${PIPESTATUS[2]}""#, [server.ws("/")])
-            .run();
-    run.status(55).one_line(&["message of stdin: 1 cut off"]).never_says(&["not sent"]);
-    server.finish();
 }

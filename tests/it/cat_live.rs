@@ -14,6 +14,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
+    bash,
     scripted::{Conn, Scripted, frame},
     temp_dir, wait_until, websockets, wspipe,
 };
@@ -109,6 +110,23 @@ fn whatever_comes_is_life() {
 }
 
 // --- Stalls
+
+#[test]
+fn a_peer_that_takes_what_we_send_is_alive() {
+    // The Pings lie behind megabytes that it reads slowly; none is answered within the limit.
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        for _ in 0..300 {
+            conn.skim()?;
+            thread::sleep(Duration::from_millis(10));
+        }
+        conn.drain()
+    });
+    let script = r#"head -c 100000000 /dev/zero | tr '\0' x | "$WSPIPE" cat "$1" -W 2.5 --close-timeout 0.2 \
+        --ping-interval 0.2 --ping-timeout 0.6; exit "${PIPESTATUS[2]}""#;
+    bash(script, [server.ws("/")]).run().status(28).one_line(&["not done within 2.5 s"]);
+    server.finish();
+}
 
 /// `n` numbered lines of 1000 bytes with their newline.
 fn lines(n: usize) -> Vec<u8> {

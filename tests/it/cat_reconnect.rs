@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{
     bash, hex,
     scripted::{Conn, Scripted, frame},
-    wspipe,
+    wait_until, wspipe,
 };
 
 /// Reads a message, and answers the Ping that stands behind it: it is confirmed.
@@ -167,6 +167,35 @@ fn close_1001_and_back() {
         .stdout_is("connection 0\nconnection 1\n")
         .one_line(&["1001", "restart", "again"]);
     server.finish();
+}
+
+#[test]
+fn a_close_that_refuses_us_is_not_tried_again() {
+    for (code, status) in [(1000, None), (1008, Some(10)), (1003, Some(10))] {
+        let server = Scripted::start(move |conn| {
+            conn.upgrade()?;
+            match conn.index {
+                0 => conn.close(code, "that is all"),
+                _ => conn.messages_to_close().map(|_| ()),
+            }
+        });
+        let args = ["cat", &server.ws("/"), "--reconnect", "--no-stdin"];
+        match status {
+            // What is no refusal is: who asks for --reconnect wants the stream to go on.
+            None => {
+                let mut running = wspipe(args).args(["-d"]).start();
+                running.wait_stderr("again");
+                assert!(wait_until(|| running.stderr_so_far().matches("CONNECTED").count() == 2));
+                running.signal(Signal::TERM);
+                running.finish().signalled(Signal::TERM);
+                assert_eq!(server.finish().len(), 2);
+            }
+            Some(status) => {
+                wspipe(args).run().status(status).one_line(&[&code.to_string(), "that is all"]);
+                assert_eq!(server.finish().len(), 1);
+            }
+        }
+    }
 }
 
 #[test]

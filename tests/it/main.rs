@@ -11,6 +11,7 @@ mod cat_framing;
 mod cat_live;
 mod cat_pipe;
 mod cat_reconnect;
+mod cat_streams;
 mod cat_terminal;
 mod echo;
 mod format;

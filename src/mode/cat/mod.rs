@@ -9,16 +9,18 @@
 //! was read from stdin still goes out. Closing: Close is given; what still comes is printed.
 
 mod outgoing;
+mod verdict;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use log::{debug, info, warn};
 
-use self::outgoing::Outgoing;
-use super::{
-    Failure, Handed, Kind, Machine, Next, OutBuffer, World, describe_close, is_normal_close, micros_since,
+use self::{
+    outgoing::Outgoing,
+    verdict::{PeerClosed, recent},
 };
+use super::{Failure, Handed, Kind, Machine, Next, OutBuffer, World, micros_since};
 use crate::{
     config::{self, Endpoint},
     proto::{
@@ -41,15 +43,6 @@ enum Phase {
     Draining,
     Closing,
     Ended,
-}
-
-/// What the peer's Close said.
-struct PeerClosed {
-    /// Its code is of no failure.
-    normal: bool,
-    /// Nothing in it is worth a line.
-    plain: bool,
-    text: String,
 }
 
 /// The machine.
@@ -83,6 +76,8 @@ pub struct Cat {
     /// A signal, or a reader of stdout that has gone: what is missing is nobody's fault.
     stopped: bool,
     output_gone: bool,
+    /// Messages that came after a signal and had no place.
+    dropped: u64,
     /// The wall clock less the monotonic one, for times in JSON.
     epoch: (Instant, u64),
 }
@@ -114,6 +109,7 @@ impl Cat {
             failure: None,
             stopped: false,
             output_gone: false,
+            dropped: 0,
             epoch: world.started,
             options: options.clone(),
         }
@@ -153,6 +149,7 @@ impl Cat {
         let done = self.met && (self.options.count.is_some() || self.options.until.is_some());
         // After a signal the loop reads on whatever stdout does, for the peer's Close.
         let full = self.stopped && self.out.pending().len() >= STOPPED_MARK;
+        self.dropped += u64::from(full && !done);
         if done || full || self.output_gone || self.failure.as_ref().is_some_and(|f| f.kind == Kind::Refused)
         {
             return false;
@@ -232,100 +229,6 @@ impl Cat {
         let since = self.quiet_since.filter(|_| self.phase == Phase::Open && self.reading)?;
         since.checked_add(self.options.quiet?)
     }
-
-    fn handle_close(&mut self, close: Option<(u16, &str)>) {
-        if self.phase == Phase::Closing {
-            // The answer to ours: the peer has read all that went before.
-            self.outgoing.handle_confirmed_all();
-        }
-        let plain = matches!(close, None | Some((1000 | 1005, "")));
-        let (normal, text) = (is_normal_close(close), describe_close(close));
-        self.peer_closed.get_or_insert(PeerClosed { normal, plain, text });
-    }
-
-    /// Whether to try again after this end of a connection.
-    fn wants_retry(&self) -> bool {
-        let left = self.options.max_retries.is_none_or(|most| self.retries < most);
-        self.options.reconnect && self.connected_before && left && self.failure.is_none() && !self.stopped
-    }
-
-    /// How the end of the connection reads where nothing else is to blame.
-    fn describe_end(&self, lost: &Lost, now: Instant) -> Failure {
-        if let Some(PeerClosed { normal, text, .. }) = &self.peer_closed {
-            let kind = if *normal { Kind::TestFailed } else { Kind::Ended };
-            return Failure::new(kind, format!("{}: the server closed the connection {text}", self.url));
-        }
-        let mut failure = Failure::lost(lost, &self.url, "reading");
-        let last = self.last_stall.filter(|(_, end)| recent(*end, now)).map(|(length, _)| length);
-        let stall = self.stalled_since.map(|since| now.saturating_duration_since(since));
-        if let Some(length) = stall.max(last).filter(|length| length.as_secs() > 0) {
-            failure.text.push_str(&format!("; stdout stalled {} s before", length.as_secs()));
-        }
-        failure
-    }
-
-    /// The connection is over for good: the verdict.
-    fn end(&mut self, lost: &Lost, now: Instant) {
-        // After our own Close the connection may end in any way but by an error or a message that is refused:
-        // both may hide what should have been printed.
-        let hides = matches!(lost, Lost::Io(_) | Lost::Violation(..) | Lost::TooLarge(_));
-        let asked = self.phase == Phase::Closing && !hides;
-        self.phase = Phase::Ended;
-        if self.output_gone {
-            return;
-        }
-        if self.failure.is_some() {
-            self.account("");
-            return;
-        }
-        let normal = asked || self.peer_closed.as_ref().is_some_and(|close| close.normal);
-        let how = if asked { None } else { Some(self.describe_end(lost, now)) };
-        if asked && *lost == Lost::Unanswered {
-            warn!("{}: the server did not answer our Close", self.url);
-        }
-        let before = how.as_ref().map_or_else(|| self.url.clone(), |how| how.text.clone());
-        if self.account(&before) {
-            return;
-        }
-        if !normal {
-            self.failure = how;
-        } else if !self.met && !self.stopped {
-            self.failure = Some(self.unmet());
-        } else if let Some(how) = how {
-            match self.peer_closed.as_ref().is_some_and(|close| close.plain) {
-                true => info!("{}", how.text),
-                false => warn!("{}", how.text),
-            }
-        }
-    }
-
-    /// Says at the end what of stdin is not known to have been read, beside the failure that there is, or as one
-    /// of its own behind `before`; false where there is nothing to say.
-    fn account(&mut self, before: &str) -> bool {
-        let Some(text) = self.outgoing.shortfall().filter(|_| !self.output_gone) else { return false };
-        match &mut self.failure {
-            Some(failure) => failure.text.push_str(&format!(": {text}")),
-            None => self.failure = Some(Failure::new(Kind::Unconfirmed, format!("{before}: {text}"))),
-        }
-        true
-    }
-
-    /// `-C` or `--until` is not met at the end.
-    fn unmet(&self) -> Failure {
-        let text = match self.options.count {
-            Some(count) => format!("{}: {} of {count} messages received", self.url, self.received),
-            None => {
-                let until = escape(self.options.until.as_deref().unwrap_or_default());
-                format!("{}: no message with {until:?} among {} received", self.url, self.received)
-            }
-        };
-        Failure::new(Kind::TestFailed, text)
-    }
-}
-
-/// A stall that ended then may have to do with what happens now.
-fn recent(end: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(end) < Duration::from_secs(60)
 }
 
 /// Whether `text` stands in `payload`; the empty one stands everywhere.
@@ -385,11 +288,17 @@ impl Machine for Cat {
         self.look_at_quiet(now);
     }
 
+    fn handle_progress(&mut self, now: Instant) {
+        // Our Ping may lie behind megabytes in the kernel: a peer that takes them is alive.
+        self.keepalive.handle_heard(now);
+    }
+
     fn handle_lost(&mut self, lost: Lost, handed: Handed, now: Instant) {
         self.keepalive.handle_lost();
         self.outgoing.handle_lost(handed);
         // What broke the protocol, or the limit, would do so again.
-        let permanent = matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
+        let permanent = matches!(lost, Lost::Violation(..) | Lost::TooLarge(_))
+            || self.peer_closed.as_ref().is_some_and(|close| close.permanent);
         if self.phase == Phase::Open && !permanent && self.wants_retry() {
             let how = self.describe_end(&lost, now);
             warn!("{}: connecting again", how.text);
@@ -544,6 +453,13 @@ impl Machine for Cat {
     }
 
     fn take_outcome(&mut self) -> Result<(), Failure> {
+        if self.dropped > 0 {
+            let text = format!(
+                "{}: {} messages that came after the signal were not printed",
+                self.url, self.dropped
+            );
+            self.failure.get_or_insert(Failure::new(Kind::TimedOut, text));
+        }
         self.failure.take().map_or(Ok(()), Err)
     }
 }

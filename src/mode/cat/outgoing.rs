@@ -70,6 +70,8 @@ pub struct Outgoing {
     confirmed: u64,
     /// Sent on a connection that is lost, and not confirmed.
     unknown: u64,
+    /// The same of `--on-open`, on the last connection.
+    open_unknown: u64,
     /// Cut in the middle by the end of a connection.
     cut: u64,
     unsent: u64,
@@ -106,6 +108,7 @@ impl Outgoing {
             sent: 0,
             confirmed: 0,
             unknown: 0,
+            open_unknown: 0,
             cut: 0,
             unsent: 0,
             refused: false,
@@ -314,7 +317,7 @@ impl Outgoing {
     /// After the end: counts what is left over of what was read. `ended`: stdin has.
     pub fn handle_end(&mut self) {
         self.unsent += self.pending.drain(..).filter(|piece| piece.last).count() as u64;
-        self.unknown += std::mem::take(&mut self.open_unconfirmed);
+        self.open_unknown = std::mem::take(&mut self.open_unconfirmed);
         let mut held = self.is_holding();
         while let Some(next) = self.decoder.poll_piece() {
             match next {
@@ -350,8 +353,13 @@ impl Outgoing {
         let parts: Vec<String> =
             parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         let total = self.unsent + self.unknown + self.cut;
-        let noun = if total == 1 { "message" } else { "messages" };
-        (total > 0).then(|| format!("{noun} of stdin: {}", parts.join(", ")))
+        let noun = |n: u64| if n == 1 { "message" } else { "messages" };
+        let stdin = (total > 0).then(|| format!("{} of stdin: {}", noun(total), parts.join(", ")));
+        let open = (self.open_unknown > 0).then(|| {
+            format!("{} of --on-open: {} sent but not confirmed", noun(self.open_unknown), self.open_unknown)
+        });
+        let all: Vec<String> = [stdin, open].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

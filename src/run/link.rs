@@ -1,0 +1,265 @@
+//! The connection in the loop: made, read, written, and given up.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use log::debug;
+
+use super::{Loop, QUEUE_MARK, has_room};
+use crate::{
+    mode::{Handed, Next},
+    net::{Connection, Connector, Read},
+    proto::link::{Lost, Received},
+};
+
+/// Frames read before everything else gets its turn.
+const FRAMES_A_TURN: usize = 512;
+/// Bytes read before that: tungstenite reads on by itself while fragments of a message arrive, and each few of
+/// them may be owed an answer.
+const BYTES_A_TURN: usize = 1024 * 1024;
+/// How long the server may take to end the TCP connection once Close went both ways.
+pub(super) const LINGER: Duration = Duration::from_millis(250);
+
+/// A connection that held so long was a good one: the next backoff begins anew.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Where the connection stands.
+pub(super) enum Link {
+    Down,
+    /// Until the backoff is over.
+    Waiting(Instant),
+    Connecting(Box<Connector>),
+    Up(Box<Up>),
+}
+
+/// A connection in use.
+pub(super) struct Up {
+    pub(super) connection: Connection,
+    /// Our Close is queued or sent: when the wait for the peer's ends.
+    pub(super) close_by: Option<Instant>,
+    /// The peer's Close has come.
+    pub(super) peer_closed: bool,
+    /// More may lie in TLS or tungstenite, unseen by poll(2).
+    pub(super) may_have_more: bool,
+    /// poll(2) has told that a read will not block, or of an error.
+    pub(super) ready: bool,
+    /// The kernel took no more the last time.
+    blocked: bool,
+    /// The machine knows that all was handed to the kernel.
+    told_sent: bool,
+    /// Why nothing can be sent any more. The connection lasts until all that came before is read.
+    pub(super) broken: Option<Lost>,
+    /// `Connection::sent` when it was told so last, and the end of each thing given since.
+    told_at: u64,
+    ends: VecDeque<u64>,
+    since: Instant,
+}
+
+impl Up {
+    /// How much of what was given since the last `handle_sent` the kernel has.
+    fn handed(&self) -> Handed {
+        let sent = self.connection.sent();
+        let whole = self.ends.partition_point(|end| *end <= sent);
+        let before = whole.checked_sub(1).map_or(self.told_at, |last| self.ends[last]);
+        Handed { whole: whole as u64, partly: whole < self.ends.len() && sent > before }
+    }
+
+    /// What waits for the socket is short enough to read on and to be added to.
+    pub(super) fn is_short(&self) -> bool {
+        self.connection.queued() < QUEUE_MARK
+    }
+}
+
+impl Loop<'_> {
+    pub(super) fn advance_link(&mut self, now: Instant) {
+        match &mut self.link {
+            Link::Down | Link::Waiting(_) => self.advance_down(now),
+            // Stopped, or nobody reads stdout: what is being made is of no use.
+            Link::Connecting(_) if self.machine.poll_next() == Next::Done => self.link = Link::Down,
+            Link::Connecting(connector) => {
+                let by = connector.deadline();
+                match connector.advance(&mut self.shared, now) {
+                    Ok(None) => {}
+                    Ok(Some(connection)) => self.handle_connected(connection, by, now),
+                    Err(error) => {
+                        self.link = Link::Down;
+                        self.machine.handle_unreachable(error.is_permanent(), &error.to_string(), now);
+                        self.unreachable = Some(error);
+                        self.advance_down(now);
+                    }
+                }
+            }
+            Link::Up(_) => self.advance_up(now),
+        }
+    }
+
+    /// There is no connection: make one, now or after the backoff.
+    fn advance_down(&mut self, now: Instant) {
+        match (self.machine.poll_next(), &self.link) {
+            (Next::Done, _) => self.link = Link::Down,
+            (Next::Reconnect, Link::Down) => {
+                let retry_after = self.unreachable.take().and_then(|error| error.retry_after());
+                let pause = self.backoff.next(retry_after);
+                debug!("connecting again in {:.1} s", pause.as_secs_f64());
+                self.link = Link::Waiting(now + pause);
+            }
+            (Next::Reconnect, Link::Waiting(until)) if *until > now => {}
+            (Next::Connect | Next::Reconnect, _) => {
+                self.link = Link::Connecting(Box::new(Connector::new(self.endpoint, now)));
+                self.advance_link(now);
+            }
+        }
+    }
+
+    fn handle_connected(&mut self, connection: Connection, by: Instant, now: Instant) {
+        if let Link::Connecting(connector) = &self.link {
+            debug!("{}", connector.timings());
+        }
+        self.unreachable = None;
+        self.machine.handle_connected(connection.established(), by, now);
+        self.link = Link::Up(Box::new(Up {
+            connection,
+            close_by: None,
+            peer_closed: false,
+            may_have_more: true,
+            ready: true,
+            blocked: false,
+            told_sent: true,
+            broken: None,
+            told_at: 0,
+            ends: VecDeque::new(),
+            since: now,
+        }));
+    }
+
+    /// Reads, where stdout keeps up; ends what has broken, or has waited long enough for the peer's Close.
+    fn advance_up(&mut self, now: Instant) {
+        let Link::Up(up) = &mut self.link else { return };
+        if self.reading && (std::mem::take(&mut up.ready) || up.may_have_more) {
+            if let Some(lost) = self.read(now) {
+                return self.drop_link(lost, now);
+            }
+        }
+        let Link::Up(up) = &mut self.link else { return };
+        if let Some(lost) = up.broken.take_if(|_| !up.may_have_more) {
+            return self.drop_link(lost, now);
+        }
+        // What the peer still says, its Close too, may lie behind what a stalled stdout leaves unread.
+        if self.reading && up.close_by.is_some_and(|at| at <= now) {
+            let lost = if up.peer_closed { Lost::Closed } else { Lost::Unanswered };
+            self.drop_link(lost, now);
+        }
+    }
+
+    /// Reads what there is. The machine is told of bytes, too: a long message on a slow link is life.
+    fn read(&mut self, now: Instant) -> Option<Lost> {
+        let received = |link: &Link| match link {
+            Link::Up(up) => up.connection.received(),
+            _ => 0,
+        };
+        let before = received(&self.link);
+        let lost = self.read_frames(now);
+        if received(&self.link) > before {
+            self.machine.handle_heard(now);
+        }
+        lost
+    }
+
+    fn read_frames(&mut self, now: Instant) -> Option<Lost> {
+        let stopped = self.stopped_by.is_some();
+        let Link::Up(up) = &mut self.link else { return None };
+        up.connection.allow(BYTES_A_TURN);
+        for _ in 0..FRAMES_A_TURN {
+            if !up.is_short() {
+                break;
+            }
+            match up.connection.read() {
+                Read::Got(received) => {
+                    let close = matches!(received, Received::Close(_));
+                    self.machine.handle_received(received, now);
+                    if close {
+                        up.peer_closed = true;
+                        // What we answered, or would still say, has nobody to go to after this.
+                        let linger = now + LINGER;
+                        up.close_by = Some(up.close_by.map_or(linger, |at| at.min(linger)));
+                    }
+                }
+                Read::Blocked => {
+                    up.may_have_more = up.connection.is_held();
+                    return None;
+                }
+                Read::Lost(lost) => return Some(lost),
+            }
+            if !has_room(self.machine, stopped) {
+                break;
+            }
+        }
+        up.may_have_more = true;
+        None
+    }
+
+    pub(super) fn drop_link(&mut self, lost: Lost, now: Instant) {
+        let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) else { return };
+        let handed = up.handed();
+        up.connection.finish();
+        if now.saturating_duration_since(up.since) >= GOOD {
+            self.backoff.reset();
+        }
+        self.look_at_input(now);
+        self.machine.handle_lost(lost, handed, now);
+        // Another connection is begun at once, or waited for.
+        self.advance_down(now);
+    }
+
+    /// Takes what the machine wants sent while the queue is short, and flushes.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        let Err(lost) = self.try_transmit(now) else { return };
+        if let Link::Up(up) = &mut self.link {
+            // What the peer said before it went is still to be read: messages, a Close, a refusal.
+            up.broken = Some(lost);
+            up.may_have_more = true;
+        }
+    }
+
+    fn try_transmit(&mut self, now: Instant) -> Result<(), Lost> {
+        let Link::Up(up) = &mut self.link else { return Ok(()) };
+        if self.machine.is_closing() {
+            up.close_by.get_or_insert(now + self.endpoint.close_timeout);
+        }
+        if up.broken.is_some() {
+            return Ok(());
+        }
+        loop {
+            // A queue that was full leaves it open whether the machine has more.
+            let mut idle = false;
+            while up.is_short() {
+                let Some(what) = self.machine.poll_transmit(now) else {
+                    idle = true;
+                    break;
+                };
+                up.told_sent = false;
+                let sent = up.connection.send(what);
+                up.ends.push_back(up.connection.sent() + up.connection.queued() as u64);
+                sent?;
+            }
+            let before = up.connection.sent();
+            let flushed = up.connection.flush()?;
+            if std::mem::replace(&mut up.blocked, !flushed) && up.connection.sent() > before {
+                self.machine.handle_progress(now);
+            }
+            if !flushed {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut up.told_sent, true) {
+                up.ends.clear();
+                up.told_at = up.connection.sent();
+                // The machine may have held something back for this.
+                self.machine.handle_sent(Instant::now());
+            } else if idle {
+                return Ok(());
+            }
+        }
+    }
+}
