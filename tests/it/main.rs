@@ -18,6 +18,7 @@ mod format;
 mod hostile;
 mod mq_ends;
 mod mq_pipes;
+mod mq_rabbit;
 mod mq_reconnect;
 mod mq_request;
 mod mq_scripted;

@@ -229,7 +229,8 @@ impl Driver {
         if let Some(seconds) = self.stall(now) {
             failure.text.push_str(&format!("; stdout stalled {seconds} s"));
         }
-        let permanent = matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
+        let permanent =
+            matches!(lost, Lost::Violation(..) | Lost::TooLarge(_)) || failure.kind == Kind::Login;
         if permanent || !self.try_again() {
             self.phase = Phase::Ended;
             self.failure.get_or_insert(failure);

@@ -16,7 +16,7 @@ use crate::{
         mqtt::{
             packet::{Connect, ConnectProperties, Version},
             reason,
-            session::{Options, Session, Timer},
+            session::{Options, PUBACK_AT_QOS_2, Session, Timer},
         },
     },
 };
@@ -33,11 +33,15 @@ pub struct Client {
     may_fall_back: bool,
     /// A connection that ends before CONNACK may be tried again in 3.1.1: not with a will, which may fire.
     may_retry: bool,
+    /// A CONNACK 0x00 has come, on this connection or an earlier one.
+    accepted: bool,
     started: Option<Instant>,
     ending: VecDeque<Transmit>,
     ended: bool,
     /// The peer's Close, described.
     closed: Option<String>,
+    /// That Close says that the login is denied.
+    login_denied: bool,
 }
 
 /// How the session should survive connections.
@@ -102,10 +106,12 @@ impl Client {
             url: endpoint.url.shown(),
             may_fall_back: !needs_v5,
             may_retry: options.will.is_none(),
+            accepted: false,
             started: None,
             ending: VecDeque::new(),
             ended: false,
             closed: None,
+            login_denied: false,
         }
     }
 
@@ -119,12 +125,14 @@ impl Client {
         self.started = Some(now);
         self.ended = false;
         self.closed = None;
+        self.login_denied = false;
         self.session.handle_connected(now, by);
     }
 
     /// CONNACK 0x00: the milestone.
     pub fn handle_accepted(&mut self, session_present: bool, now: Instant) {
         self.may_fall_back = false;
+        self.accepted = true;
         let took = now.saturating_duration_since(self.started.unwrap_or(now));
         let version = version_name(self.session.version());
         let id = excerpt(self.session.client_id().as_bytes());
@@ -159,6 +167,7 @@ impl Client {
     /// The peer's WebSocket Close: kept for what `handle_lost` will say.
     pub fn handle_close(&mut self, close: Option<(u16, &str)>) {
         self.closed = Some(describe_close(close));
+        self.login_denied = close.is_some_and(|(_, why)| says_login_denied(why));
     }
 
     /// The connection ended before our DISCONNECT: none where 3.1.1 is to be tried. `doing` is what was
@@ -167,6 +176,11 @@ impl Client {
         let early = !self.session.is_connected();
         self.session.handle_lost(now);
         self.ending.clear();
+        if early && self.login_denied && is_quiet(lost) {
+            let how = self.closed.take().unwrap_or_default();
+            let text = format!("{}: the server refused the login: Close {how} in place of CONNACK", self.url);
+            return Some(Failure::new(Kind::Login, text));
+        }
         if early && self.may_fall_back && self.may_retry && is_quiet(lost) {
             let how = self.closed.take().map_or(String::new(), |how| format!(" {how}"));
             warn!("{} closed the connection{how} before CONNACK: trying once more in MQTT 3.1.1", self.url);
@@ -174,9 +188,11 @@ impl Client {
             return None;
         }
         let mut failure = self.lost(lost, doing);
-        if early && self.may_fall_back && is_quiet(lost) {
+        if early && is_quiet(lost) && self.may_fall_back {
             // A second try by ourselves might have the will published.
             failure.text.push_str("; a broker that speaks 3.1.1 only needs -V 311");
+        } else if early && is_quiet(lost) && self.speaks_5_unheard() {
+            failure.text.push_str("; the broker may speak MQTT 3.1.1 only");
         }
         Some(failure)
     }
@@ -191,6 +207,11 @@ impl Client {
             ),
             _ => Failure::lost(lost, &self.url, doing),
         }
+    }
+
+    /// 5.0 is all that was tried, since it was asked for, and no broker has taken it yet.
+    fn speaks_5_unheard(&self) -> bool {
+        !self.accepted && self.session.version() == Version::V5
     }
 
     fn fall_back(&mut self) {
@@ -208,7 +229,12 @@ impl Client {
     /// The server broke the standard, or exceeded a limit of ours.
     pub fn violated(&self, code: u8, what: &str) -> Failure {
         let kind = if code == 0x95 { Kind::TooLarge } else { Kind::Protocol };
-        Failure::new(kind, format!("{}: the server broke the protocol: {what}", self.url))
+        let mut text = format!("{}: the server broke the protocol: {what}", self.url);
+        if what == PUBACK_AT_QOS_2 {
+            // RabbitMQ before 4 does so: it knows no QoS 2, and 3.1.1 has no way to say that in CONNACK.
+            text.push_str("; it seems to know no QoS 2: -q 1");
+        }
+        Failure::new(kind, text)
     }
 
     /// A limit of the session ran out.
@@ -300,6 +326,15 @@ impl Client {
 /// The end of a connection with no fault to name.
 fn is_quiet(lost: &Lost) -> bool {
     matches!(lost, Lost::Closed | Lost::Eof | Lost::Io(_))
+}
+
+/// Whether the reason of a Close before CONNACK says that the login is at fault. Over WebSocket RabbitMQ closes
+/// (1002 `unauthenticated`) before its CONNACK leaves.
+fn says_login_denied(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    ["unauthenticated", "unauthorized", "not authenticated", "not authorized"]
+        .iter()
+        .any(|text| reason.contains(text))
 }
 
 /// `MQTT 5.0` as people write it.

@@ -8,6 +8,7 @@ pub mod certs;
 pub mod mosquitto;
 #[cfg(feature = "tls")]
 pub mod nginx;
+pub mod rabbitmq;
 pub mod scripted;
 pub mod watcher;
 pub mod websockets;
@@ -63,8 +64,13 @@ pub fn free_port() -> u16 {
 }
 
 /// Looks at `ready` until it is true; false after [`PATIENCE`].
-pub fn wait_until(mut ready: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + PATIENCE;
+pub fn wait_until(ready: impl FnMut() -> bool) -> bool {
+    wait_within(PATIENCE, ready)
+}
+
+/// The same with a limit of its own, for what is known to be slow.
+pub fn wait_within(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
     while !ready() {
         if Instant::now() > end {
             return false;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{PATIENCE, listens, wait_until};
+use super::{PATIENCE, listens, wait_within};
 
 /// Starts the command, and ends it when stdin does: when the guard is dropped, and also when the test process
 /// is killed, or ends with the guard in a static, which no destructor sees.
@@ -73,14 +73,24 @@ impl Peer {
     /// Waits until all `ports` are listened on. False where the process ended first, which is how a
     /// port taken by somebody else shows.
     pub fn ready(&mut self, ports: &[u16]) -> bool {
+        self.ready_within(PATIENCE, ports)
+    }
+
+    /// The same for a peer that is known to start slowly.
+    pub fn ready_within(&mut self, limit: Duration, ports: &[u16]) -> bool {
         let child = &mut self.child;
         let mut ended = false;
-        let up = wait_until(|| {
+        let up = wait_within(limit, || {
             ended = matches!(child.try_wait(), Ok(Some(_)));
             ended || ports.iter().all(|port| listens(*port))
         });
-        assert!(up, "{} does not listen on {ports:?} after {PATIENCE:?}:\n{}", self.name, self.said());
+        assert!(up, "{} does not listen on {ports:?} after {limit:?}:\n{}", self.name, self.said());
         !ended
+    }
+
+    /// It has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// What it printed so far.

@@ -41,6 +41,7 @@ use super::{
     packet::{ConnAckProperties, Packet, QoS, Version},
 };
 use incoming::{Input, Received, Shown};
+pub use outgoing::PUBACK_AT_QOS_2;
 use requests::{Request, Subscription};
 use sent::Sent;
 use timers::{Ping, Timers};

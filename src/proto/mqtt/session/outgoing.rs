@@ -5,6 +5,9 @@ use std::{rc::Rc, time::Instant};
 use super::{Event, Message, OUT_MARK, Phase, PublishId, Refusal, Session, State, codec};
 use crate::proto::mqtt::packet::{Ack, Outgoing as Packet, PublishProperties, QoS};
 
+/// What [`Event::Violated`] says of a PUBACK in answer to a PUBLISH at QoS 2.
+pub const PUBACK_AT_QOS_2: &str = "PUBACK for a PUBLISH at QoS 2";
+
 impl State {
     pub fn can_publish(&self, qos: QoS) -> bool {
         self.phase == Phase::Connected
@@ -99,7 +102,7 @@ impl State {
     pub fn handle_puback(&mut self, ack: Ack) -> Option<Event<'static>> {
         let entry = self.outgoing.get(ack.pkid)?;
         if entry.message.as_ref().is_none_or(|message| message.qos != QoS::AtLeastOnce) {
-            return self.violated(0x82, "PUBACK for a PUBLISH at QoS 2".to_owned());
+            return self.violated(0x82, PUBACK_AT_QOS_2.to_owned());
         }
         self.finish(ack.pkid, ack.reason, ack.text)
     }
