@@ -77,6 +77,8 @@ struct Up {
     broken: Option<Lost>,
     /// `Connection::sent` when it was told so last, and the end of each thing given since.
     told_at: u64,
+    /// `Connection::sent` when not all could be handed over.
+    moved_at: u64,
     ends: VecDeque<u64>,
     since: Instant,
 }
@@ -272,6 +274,7 @@ impl Loop<'_> {
             told_sent: true,
             broken: None,
             told_at: 0,
+            moved_at: 0,
             ends: VecDeque::new(),
             since: now,
         }));
@@ -404,6 +407,10 @@ impl Loop<'_> {
                 sent?;
             }
             if !up.connection.flush()? {
+                let sent = up.connection.sent();
+                if std::mem::replace(&mut up.moved_at, sent) < sent {
+                    self.machine.handle_progress(now);
+                }
                 return Ok(());
             }
             if !std::mem::replace(&mut up.told_sent, true) {

@@ -35,6 +35,9 @@ pub trait Machine {
     /// All that `poll_transmit` gave has been handed to the kernel.
     fn handle_sent(&mut self, now: Instant);
 
+    /// The kernel took some of what `poll_transmit` gave, not all.
+    fn handle_progress(&mut self, _now: Instant) {}
+
     /// The connection is no more. Also told where the peer leaves our Close unanswered.
     fn handle_lost(&mut self, lost: Lost, handed: Handed, now: Instant);
 
@@ -230,11 +233,9 @@ pub fn machine(mode: &Mode, world: World) -> Option<Box<dyn Machine>> {
             Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, world.seed)))
         }
         Mode::Cat(endpoint, options) => Some(Box::new(cat::Cat::new(endpoint, options, world))),
-        Mode::Publish(endpoint, options) => Some(Box::new(publish::Publish::new(endpoint, options, world))),
-        Mode::Subscribe(endpoint, options) => {
-            Some(Box::new(subscribe::Subscribe::new(endpoint, options, world)))
-        }
-        Mode::Request(endpoint, options) => Some(Box::new(request::Request::new(endpoint, options, world))),
+        Mode::Publish(endpoint, options) => Some(publish::machine(endpoint, options, world)),
+        Mode::Subscribe(endpoint, options) => Some(subscribe::machine(endpoint, options, world)),
+        Mode::Request(endpoint, options) => Some(request::machine(endpoint, options, world)),
         Mode::Serve(_) => None,
     }
 }

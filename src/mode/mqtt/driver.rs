@@ -81,6 +81,8 @@ pub struct Driver {
     reading: bool,
     stalled_since: Option<Instant>,
     last_stall: Option<(Duration, Instant)>,
+    /// The end of `-W`, and its length.
+    limit: Option<(Instant, Duration)>,
 }
 
 impl Driver {
@@ -106,7 +108,27 @@ impl Driver {
             reading: true,
             stalled_since: None,
             last_stall: None,
+            limit: None,
         }
+    }
+
+    /// `-W`: all of it may last so long from `started` on.
+    pub fn limit(mut self, started: Instant, length: Option<Duration>) -> Driver {
+        self.limit = length.and_then(|length| Some((started.checked_add(length)?, length)));
+        self
+    }
+
+    /// What was wanted is there: from here on the limits of the way out count.
+    pub fn lift_limit(&mut self) {
+        self.limit = None;
+    }
+
+    /// Ends it where `-W` is over.
+    pub fn handle_limit(&mut self, now: Instant) {
+        let Some((_, length)) = self.limit.filter(|(at, _)| *at <= now && !self.is_over()) else { return };
+        let text =
+            format!("{}: not done within {} s: the time is over", self.client.url(), length.as_secs_f64());
+        self.fail(Failure::new(Kind::TimedOut, text), now);
     }
 
     /// CONNACK 0x00 has come and nothing ended it.
@@ -117,11 +139,6 @@ impl Driver {
     /// The end is decided; nothing more is begun.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Ended)
-    }
-
-    /// The connection is gone for good.
-    pub fn is_ended(&self) -> bool {
-        self.phase == Phase::Ended
     }
 
     /// See [`crate::mode::Machine::is_closing`].
@@ -312,13 +329,15 @@ impl Driver {
     }
 
     /// See [`crate::mode::Machine::poll_transmit`].
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.client.poll_transmit()
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.client.poll_transmit(now)
     }
 
-    /// When the session is due.
+    /// When the session or `-W` is due.
     pub fn poll_deadline(&self) -> Option<Instant> {
-        self.client.session.poll_deadline().map(|(at, _)| at)
+        let limit = self.limit.map(|(at, _)| at).filter(|_| !self.is_over());
+        let session = self.client.session.poll_deadline().map(|(at, _)| at);
+        [limit, session].into_iter().flatten().min()
     }
 
     /// See [`crate::mode::Machine::poll_next`].
