@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
-use super::{Client, Keep};
+use super::{Client, Keep, rival::Rival};
 use crate::{
     config::{Endpoint, Mqtt, Reconnect},
     mode::{Failure, Kind, Next},
     proto::{
+        format::escape,
         link::{Lost, Transmit},
         mqtt::{
             packet::Version,
@@ -83,6 +84,7 @@ pub struct Driver {
     last_stall: Option<(Duration, Instant)>,
     /// The end of `-W`, and its length.
     limit: Option<(Instant, Duration)>,
+    rival: Rival,
 }
 
 impl Driver {
@@ -109,6 +111,7 @@ impl Driver {
             stalled_since: None,
             last_stall: None,
             limit: None,
+            rival: Rival::new(options.client_id.is_some()),
         }
     }
 
@@ -165,6 +168,8 @@ impl Driver {
             warn!("{url}: the server lost the session: {doubled} messages are sent anew and may be doubled");
         }
         self.phase = Phase::Up;
+        let found = session_present || self.client.session.is_clean();
+        self.rival.handle_accepted(self.accepted_before && found, now);
         self.accepted_before = true;
         self.retries = 0;
     }
@@ -212,6 +217,7 @@ impl Driver {
     /// Closes this connection for the next one.
     fn leave(&mut self, at_once: bool, now: Instant) {
         self.at_once = at_once;
+        self.rival.reset();
         self.phase = Phase::Leaving;
         self.client.leave(now);
     }
@@ -243,10 +249,22 @@ impl Driver {
             return;
         };
         self.at_once = false;
-        if let Some(seconds) = self.stall(now) {
+        let stall = self.stall(now);
+        if let Some(seconds) = stall {
             failure.text.push_str(&format!("; stdout stalled {seconds} s"));
         }
-        let permanent = matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
+        if stall.is_some() {
+            // Reason enough to be cut off.
+            self.rival.reset();
+        }
+        let rival = self.rival.handle_lost(lost, now);
+        if rival {
+            let id = escape(self.client.session.client_id().as_bytes());
+            failure.text.push_str(&format!(
+                ", soon after CONNACK and time after time: another client probably uses the same client id (-i {id})"
+            ));
+        }
+        let permanent = rival || matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
         if permanent || !self.try_again() {
             self.phase = Phase::Ended;
             self.failure.get_or_insert(failure);
@@ -267,6 +285,7 @@ impl Driver {
     /// No connection came to be.
     pub fn handle_unreachable(&mut self, permanent: bool, text: &str) {
         self.at_once = false;
+        self.rival.reset();
         if !permanent && self.try_again() {
             return warn!("{text}: trying again");
         }

@@ -1,6 +1,7 @@
 //! What every MQTT command does the same way: log in, fall back to 3.1.1, say what the broker said, end.
 
 mod driver;
+mod rival;
 mod run;
 
 use std::{collections::VecDeque, time::Instant};

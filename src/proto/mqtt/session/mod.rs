@@ -159,6 +159,11 @@ impl Session {
         self.state.phase == Phase::Connected
     }
 
+    /// Clean Start of this connection's CONNECT: no session was asked for.
+    pub fn is_clean(&self) -> bool {
+        self.state.clean
+    }
+
     /// Our Client Identifier, or the one that the server assigned.
     pub fn client_id(&self) -> &str {
         &self.state.options.connect.client_id
