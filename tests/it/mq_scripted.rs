@@ -269,6 +269,29 @@ fn larger_than_the_server_takes() {
 }
 
 #[test]
+fn lines_at_a_qos_that_the_server_does_not_offer() {
+    // Maximum QoS 0: the first line is refused, and without a line there is nothing to refuse.
+    for (lines, status) in [("a\nb\n", 9), ("", 0)] {
+        let server = Scripted::start(|conn| {
+            broker(conn, |packet| match packet[0] >> 4 {
+                1 => Say::Bytes("20 05 00 00 02 24 00"),
+                _ => answer_publisher(packet),
+            })
+        });
+        let run = publish(&server, &["-t", "a", "-l", "-q", "1"]).stdin(lines).run();
+        run.status(status);
+        if status == 0 {
+            run.says_nothing();
+        } else {
+            run.one_line(&["Maximum QoS is 0", "-q 0"]);
+        }
+        let wire = wires(server);
+        assert!(wire[0].last().is_some_and(|packet| packet.starts_with("e0")), "{wire:?}");
+        assert!(!wire[0].iter().any(|packet| packet.starts_with('3')), "{wire:?}");
+    }
+}
+
+#[test]
 fn larger_than_we_take() {
     let server = Scripted::start(|conn| {
         broker(conn, |packet| match packet[0] {
