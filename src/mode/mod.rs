@@ -35,7 +35,7 @@ pub trait Machine {
     /// All that `poll_transmit` gave has been handed to the kernel.
     fn handle_sent(&mut self, now: Instant);
 
-    /// The kernel, full before, took more: the peer's TCP has acknowledged something.
+    /// The kernel, full before or now, took some of what `poll_transmit` gave.
     fn handle_progress(&mut self, _now: Instant) {}
 
     /// The connection is no more. Also told where the peer leaves our Close unanswered.
@@ -233,11 +233,9 @@ pub fn machine(mode: &Mode, world: World) -> Option<Box<dyn Machine>> {
             Some(Box::new(roundtrip::RoundTrip::new(endpoint, options, world.seed)))
         }
         Mode::Cat(endpoint, options) => Some(Box::new(cat::Cat::new(endpoint, options, world))),
-        Mode::Publish(endpoint, options) => Some(Box::new(publish::Publish::new(endpoint, options, world))),
-        Mode::Subscribe(endpoint, options) => {
-            Some(Box::new(subscribe::Subscribe::new(endpoint, options, world)))
-        }
-        Mode::Request(endpoint, options) => Some(Box::new(request::Request::new(endpoint, options, world))),
+        Mode::Publish(endpoint, options) => Some(publish::machine(endpoint, options, world)),
+        Mode::Subscribe(endpoint, options) => Some(subscribe::machine(endpoint, options, world)),
+        Mode::Request(endpoint, options) => Some(request::machine(endpoint, options, world)),
         Mode::Serve(_) => None,
     }
 }

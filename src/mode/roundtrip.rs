@@ -378,6 +378,10 @@ impl Machine for RoundTrip {
         }
     }
 
+    fn handle_progress(&mut self, now: Instant) {
+        self.client.session.handle_progress(now);
+    }
+
     fn handle_lost(&mut self, lost: Lost, _handed: Handed, now: Instant) {
         if self.step == Step::Closing {
             self.client.session.handle_lost(now);
@@ -443,8 +447,8 @@ impl Machine for RoundTrip {
         self.finish(now);
     }
 
-    fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
-        self.client.poll_transmit()
+    fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.client.poll_transmit(now)
     }
 
     fn output(&self) -> &[u8] {

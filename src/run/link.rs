@@ -45,8 +45,9 @@ pub(super) struct Up {
     pub(super) may_have_more: bool,
     /// poll(2) has told that a read will not block, or of an error.
     pub(super) ready: bool,
-    /// The kernel took no more the last time.
+    /// The kernel took no more the last time, and `Connection::sent` when the machine was told of that.
     blocked: bool,
+    moved_at: u64,
     /// The machine knows that all was handed to the kernel.
     told_sent: bool,
     /// Why nothing can be sent any more. The connection lasts until all that came before is read.
@@ -126,6 +127,7 @@ impl Loop<'_> {
             may_have_more: true,
             ready: true,
             blocked: false,
+            moved_at: 0,
             told_sent: true,
             broken: None,
             told_at: 0,
@@ -244,9 +246,9 @@ impl Loop<'_> {
                 up.ends.push_back(up.connection.sent() + up.connection.queued() as u64);
                 sent?;
             }
-            let before = up.connection.sent();
             let flushed = up.connection.flush()?;
-            if std::mem::replace(&mut up.blocked, !flushed) && up.connection.sent() > before {
+            let stuck = std::mem::replace(&mut up.blocked, !flushed) || !flushed;
+            if stuck && std::mem::replace(&mut up.moved_at, up.connection.sent()) != up.connection.sent() {
                 self.machine.handle_progress(now);
             }
             if !flushed {

@@ -17,6 +17,8 @@ mod echo;
 mod format;
 mod hostile;
 mod mq_ends;
+mod mq_links;
+mod mq_packets;
 mod mq_pipes;
 mod mq_rabbit;
 mod mq_reconnect;

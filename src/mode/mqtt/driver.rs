@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
-use super::{Client, Keep};
+use super::{Client, Keep, rival::Rival};
 use crate::{
     config::{Endpoint, Mqtt, Reconnect},
     mode::{Failure, Kind, Next},
     proto::{
+        format::escape,
         link::{Lost, Transmit},
         mqtt::{
             packet::Version,
@@ -81,6 +82,9 @@ pub struct Driver {
     reading: bool,
     stalled_since: Option<Instant>,
     last_stall: Option<(Duration, Instant)>,
+    /// The end of `-W`, and its length.
+    limit: Option<(Instant, Duration)>,
+    rival: Rival,
 }
 
 impl Driver {
@@ -106,7 +110,28 @@ impl Driver {
             reading: true,
             stalled_since: None,
             last_stall: None,
+            limit: None,
+            rival: Rival::new(options.client_id.is_some()),
         }
+    }
+
+    /// `-W`: all of it may last so long from `started` on.
+    pub fn limit(mut self, started: Instant, length: Option<Duration>) -> Driver {
+        self.limit = length.and_then(|length| Some((started.checked_add(length)?, length)));
+        self
+    }
+
+    /// What was wanted is there: from here on the limits of the way out count.
+    pub fn lift_limit(&mut self) {
+        self.limit = None;
+    }
+
+    /// Ends it where `-W` is over.
+    pub fn handle_limit(&mut self, now: Instant) {
+        let Some((_, length)) = self.limit.filter(|(at, _)| *at <= now && !self.is_over()) else { return };
+        let text =
+            format!("{}: not done within {} s: the time is over", self.client.url(), length.as_secs_f64());
+        self.fail(Failure::new(Kind::TimedOut, text), now);
     }
 
     /// CONNACK 0x00 has come and nothing ended it.
@@ -117,11 +142,6 @@ impl Driver {
     /// The end is decided; nothing more is begun.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Ended)
-    }
-
-    /// The connection is gone for good.
-    pub fn is_ended(&self) -> bool {
-        self.phase == Phase::Ended
     }
 
     /// See [`crate::mode::Machine::is_closing`].
@@ -148,6 +168,8 @@ impl Driver {
             warn!("{url}: the server lost the session: {doubled} messages are sent anew and may be doubled");
         }
         self.phase = Phase::Up;
+        let found = session_present || self.client.session.is_clean();
+        self.rival.handle_accepted(self.accepted_before && found, now);
         self.accepted_before = true;
         self.retries = 0;
     }
@@ -195,6 +217,7 @@ impl Driver {
     /// Closes this connection for the next one.
     fn leave(&mut self, at_once: bool, now: Instant) {
         self.at_once = at_once;
+        self.rival.reset();
         self.phase = Phase::Leaving;
         self.client.leave(now);
     }
@@ -226,11 +249,23 @@ impl Driver {
             return;
         };
         self.at_once = false;
-        if let Some(seconds) = self.stall(now) {
+        let stall = self.stall(now);
+        if let Some(seconds) = stall {
             failure.text.push_str(&format!("; stdout stalled {seconds} s"));
         }
+        if stall.is_some() {
+            // Reason enough to be cut off.
+            self.rival.reset();
+        }
+        let rival = self.rival.handle_lost(lost, now);
+        if rival {
+            let id = escape(self.client.session.client_id().as_bytes());
+            failure.text.push_str(&format!(
+                ", soon after CONNACK and time after time: another client probably uses the same client id (-i {id})"
+            ));
+        }
         let permanent =
-            matches!(lost, Lost::Violation(..) | Lost::TooLarge(_)) || failure.kind == Kind::Login;
+            rival || failure.kind == Kind::Login || matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
         if permanent || !self.try_again() {
             self.phase = Phase::Ended;
             self.failure.get_or_insert(failure);
@@ -251,6 +286,7 @@ impl Driver {
     /// No connection came to be.
     pub fn handle_unreachable(&mut self, permanent: bool, text: &str) {
         self.at_once = false;
+        self.rival.reset();
         if !permanent && self.try_again() {
             return warn!("{text}: trying again");
         }
@@ -313,13 +349,15 @@ impl Driver {
     }
 
     /// See [`crate::mode::Machine::poll_transmit`].
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.client.poll_transmit()
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.client.poll_transmit(now)
     }
 
-    /// When the session is due.
+    /// When the session or `-W` is due.
     pub fn poll_deadline(&self) -> Option<Instant> {
-        self.client.session.poll_deadline().map(|(at, _)| at)
+        let limit = self.limit.map(|(at, _)| at).filter(|_| !self.is_over());
+        let session = self.client.session.poll_deadline().map(|(at, _)| at);
+        [limit, session].into_iter().flatten().min()
     }
 
     /// See [`crate::mode::Machine::poll_next`].

@@ -1,6 +1,8 @@
 //! What every MQTT command does the same way: log in, fall back to 3.1.1, say what the broker said, end.
 
 mod driver;
+mod rival;
+mod run;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -21,7 +23,8 @@ use crate::{
     },
 };
 
-pub use driver::{Driver, general};
+pub use driver::Driver;
+pub use run::{Command, Run};
 
 /// The session with what surrounds it. The owner drains `session.poll_event` itself, since the events
 /// borrow the session, and hands the general ones to the functions here.
@@ -251,6 +254,9 @@ impl Client {
             Timer::KeepAlive | Timer::Subscription | Timer::Publish => {
                 format!("{}: {doing}: no acknowledgement in time", self.url)
             }
+            Timer::Sending => {
+                format!("{}: {doing}: the server has stopped reading what we send", self.url)
+            }
         };
         Failure::new(Kind::TimedOut, text)
     }
@@ -280,8 +286,8 @@ impl Client {
     }
 
     /// The next thing to send: all packets that gathered, as one binary frame; at the end Close.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        match self.session.poll_transmit() {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        match self.session.poll_transmit(now) {
             Some(packets) => Some(Transmit::message(link::Kind::Binary, packets)),
             None => self.ending.pop_front(),
         }

@@ -13,17 +13,16 @@ use log::{debug, warn};
 
 use self::feed::Feed;
 use super::{
-    Failure, Handed, Kind, Machine, Next, World,
-    mqtt::{Driver, Keep, general},
+    Failure, Kind, Machine, World,
+    mqtt::{Command, Driver, Keep, Run},
 };
 use crate::{
     config::{self, Endpoint},
     proto::{
         format::excerpt,
-        link::{Established, Lost, Received, Transmit},
         mqtt::{
-            packet::QoS,
-            session::{Event, Message, PublishId, Refusal},
+            packet::{self, QoS},
+            session::{Message, PublishId, Refusal},
         },
     },
 };
@@ -31,9 +30,8 @@ use crate::{
 /// After a signal: how long the acknowledgements of what is under way may take.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// The machine.
-pub struct Publish {
-    driver: Driver,
+/// What `pub` adds to the driver.
+struct Publish {
     options: config::Publish,
     feed: Feed,
     /// Taken from the feed; the session had no room yet.
@@ -48,8 +46,7 @@ pub struct Publish {
     first_denial: Option<Failure>,
     /// A PINGREQ is under way that confirms the QoS 0 PUBLISHes.
     pinged: bool,
-    /// The end of `-W`, or of what a signal leaves.
-    limit: Option<Instant>,
+    /// The end of what a signal leaves.
     stop_limit: Option<Instant>,
     input_failed: bool,
     /// `--progress` on a terminal: when the next line is due, and the number of messages in the last one.
@@ -65,114 +62,57 @@ struct Progress {
 /// Between two live lines.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
 
+/// The machine, before the first connection.
+pub fn machine(endpoint: &Endpoint, options: &config::Publish, world: World) -> Box<dyn Machine> {
+    let (mqtt, keep) = (&options.mqtt, Keep::Process);
+    let driver = Driver::new(endpoint, mqtt, options.reconnect, keep, options.inflight, world.seed);
+    let command = Publish {
+        feed: Feed::new(options),
+        next: None,
+        pause: None,
+        published: 0,
+        topics: HashMap::new(),
+        has_topics: options.topics.len() != 1 || matches!(options.source, config::Source::Json),
+        denied: 0,
+        first_denial: None,
+        pinged: false,
+        stop_limit: None,
+        input_failed: false,
+        progress: (options.progress && world.stderr_terminal)
+            .then_some(Progress { due: world.started.0, before: (world.started.0, 0) }),
+        options: options.clone(),
+    };
+    Box::new(Run::new(driver.limit(world.started.0, options.timeout), command))
+}
+
 impl Publish {
-    /// Before the first connection.
-    pub fn new(endpoint: &Endpoint, options: &config::Publish, world: World) -> Publish {
-        Publish {
-            driver: Driver::new(
-                endpoint,
-                &options.mqtt,
-                options.reconnect,
-                Keep::Process,
-                options.inflight,
-                world.seed,
-            ),
-            feed: Feed::new(options),
-            next: None,
-            pause: None,
-            published: 0,
-            topics: HashMap::new(),
-            has_topics: options.topics.len() != 1 || matches!(options.source, config::Source::Json),
-            denied: 0,
-            first_denial: None,
-            pinged: false,
-            limit: options.timeout.and_then(|limit| world.started.0.checked_add(limit)),
-            stop_limit: None,
-            input_failed: false,
-            progress: (options.progress && world.stderr_terminal)
-                .then_some(Progress { due: world.started.0, before: (world.started.0, 0) }),
-            options: options.clone(),
-        }
-    }
-
-    fn drain(&mut self, now: Instant) {
-        while let Some(event) = self.driver.client.session.poll_event(now) {
-            match general(event) {
-                Ok(general) => {
-                    let doing = self.doing();
-                    self.driver.handle_general(general, doing, now);
-                }
-                Err(Event::Connected { session_present, doubled, .. }) => {
-                    self.driver.handle_accepted(session_present, doubled, now);
-                }
-                Err(Event::Acknowledged { id, reason, text }) => {
-                    self.handle_acknowledged(id, reason, text.as_deref());
-                }
-                Err(Event::Message { publish, token }) => {
-                    debug!("a message that nobody asked for on {}", excerpt(publish.topic.as_bytes()));
-                    if let Some(token) = token {
-                        self.driver.client.session.acknowledge(token, now);
-                    }
-                }
-                Err(Event::Confirmed { .. }) => self.pinged = false,
-                Err(_) => {}
-            }
-        }
-        self.advance(now);
-    }
-
-    fn doing(&self) -> &'static str {
-        if self.driver.is_up() { "publishing" } else { "waiting for CONNACK" }
-    }
-
-    fn handle_acknowledged(&mut self, id: PublishId, code: u8, text: Option<&str>) {
-        let own = self.topics.remove(&id);
-        if code < 0x80 {
-            return;
-        }
-        self.denied += 1;
-        if self.first_denial.is_none() {
-            let only = self.options.topics.first().map(String::as_str);
-            let topic = own.as_deref().or(only).unwrap_or("its topic");
-            let failure = self.driver.client.denied(topic, code, text);
-            // A single message is as good as its one line at the end.
-            if self.feed.reads_stdin() {
-                warn!("{}", failure.text);
-            }
-            self.first_denial = Some(failure);
-        }
-    }
-
-    /// Publishes what there is room for, and ends when all is through.
-    fn advance(&mut self, now: Instant) {
-        if !self.driver.is_up() {
-            return;
-        }
+    /// Publishes what there is room for.
+    fn publish(&mut self, driver: &mut Driver, now: Instant) {
         while self.pause.is_none_or(|until| until <= now) {
             self.pause = None;
-            let Some(message) = self.take(now) else { break };
-            if !self.driver.client.session.can_publish(message.qos) {
+            let Some(message) = self.take(driver, now) else { break };
+            if !driver.client.session.can_publish(message.qos) {
                 self.next = Some(message);
                 break;
             }
             let topic =
                 (message.qos != QoS::AtMostOnce && self.has_topics).then(|| Rc::clone(&message.topic));
-            let sent = self.driver.client.session.publish(message, now);
+            let sent = driver.client.session.publish(message, now);
             match sent {
                 Ok(id) => {
                     self.published += 1;
                     self.topics.extend(topic.map(|topic| (id, topic)));
                 }
-                Err(refusal) => return self.refuse(&refusal, now),
+                Err(refusal) => return refuse(&refusal, driver, now),
             }
             if self.feed.is_between_rounds() && !self.options.repeat_delay.is_zero() {
                 self.pause = now.checked_add(self.options.repeat_delay);
             }
         }
-        self.end_when_through(now);
+        self.end_when_through(driver, now);
     }
 
-    fn take(&mut self, now: Instant) -> Option<Message> {
+    fn take(&mut self, driver: &mut Driver, now: Instant) -> Option<Message> {
         if let Some(message) = self.next.take() {
             return Some(message);
         }
@@ -182,35 +122,18 @@ impl Publish {
         match self.feed.poll_message() {
             Ok(message) => message,
             Err(why) => {
-                self.fail_input(format!("stdin: {why}"), now);
+                self.handle_input_failed(format!("stdin: {why}"), driver, now);
                 None
             }
         }
     }
 
-    /// The input is of no more use: what was taken before still goes through.
-    fn fail_input(&mut self, text: String, now: Instant) {
-        self.input_failed = true;
-        self.driver.failure().get_or_insert(Failure::new(Kind::Input, text));
-        self.stop_limit.get_or_insert(now + STOP_LIMIT);
-    }
-
-    fn refuse(&mut self, refusal: &Refusal, now: Instant) {
-        let kind = match refusal {
-            Refusal::TooLarge(..) => Kind::TooLarge,
-            Refusal::Codec(_) => Kind::Input,
-            _ => Kind::Denied,
-        };
-        let text = format!("{}: cannot publish: {refusal}", self.driver.client.url());
-        self.driver.fail(Failure::new(kind, text), now);
-    }
-
-    fn end_when_through(&mut self, now: Instant) {
+    fn end_when_through(&mut self, driver: &mut Driver, now: Instant) {
         let taken = self.next.is_none() && (self.feed.is_done() || self.stop_limit.is_some());
-        if !taken || self.driver.is_over() {
+        if !taken || driver.is_over() {
             return;
         }
-        let session = &mut self.driver.client.session;
+        let session = &mut driver.client.session;
         if session.in_flight() > 0 || self.pinged {
             return;
         }
@@ -219,12 +142,12 @@ impl Publish {
             self.pinged = true;
             return;
         }
-        self.driver.finish(now);
+        driver.finish(now);
     }
 
     /// What did not get through, in words.
-    fn shortfall(&mut self) -> Option<String> {
-        let session = &self.driver.client.session;
+    fn shortfall(&mut self, driver: &Driver) -> Option<String> {
+        let session = &driver.client.session;
         let unsent = u64::from(self.next.take().is_some());
         let waiting = session.undelivered();
         let unknown = session.unknown() + session.unconfirmed();
@@ -240,106 +163,106 @@ impl Publish {
     }
 }
 
-impl Machine for Publish {
-    fn handle_connected(&mut self, _established: &Established, by: Instant, now: Instant) {
-        self.pinged = false;
-        self.driver.handle_connected(by, now);
+fn refuse(refusal: &Refusal, driver: &mut Driver, now: Instant) {
+    let kind = match refusal {
+        Refusal::TooLarge(..) => Kind::TooLarge,
+        Refusal::Codec(_) => Kind::Input,
+        _ => Kind::Denied,
+    };
+    let text = format!("{}: cannot publish: {refusal}", driver.client.url());
+    driver.fail(Failure::new(kind, text), now);
+}
+
+impl Command for Publish {
+    type Taken = ();
+
+    fn doing(&self) -> &'static str {
+        "publishing"
     }
 
-    fn handle_received(&mut self, received: Received<'_>, now: Instant) {
-        match received {
-            Received::Message(_, bytes) => {
-                self.driver.client.session.handle_bytes(bytes, now);
-                self.drain(now);
-            }
-            Received::Close(close) => self.driver.client.handle_close(close),
-            Received::Ping(_) | Received::Pong(_) => {}
+    fn advance(&mut self, driver: &mut Driver, now: Instant) {
+        if driver.is_up() {
+            self.publish(driver, now);
         }
     }
 
-    fn handle_sent(&mut self, now: Instant) {
-        self.driver.handle_sent(now);
-        self.advance(now);
+    fn take_message(&mut self, publish: &packet::Publish<'_>, _now: Instant) {
+        debug!("a message that nobody asked for on {}", excerpt(publish.topic.as_bytes()));
     }
 
-    fn handle_lost(&mut self, lost: Lost, _handed: Handed, now: Instant) {
-        self.drain(now);
-        let doing = self.doing();
-        self.driver.handle_lost(&lost, doing, now);
-        self.pinged = false;
-    }
-
-    fn handle_unreachable(&mut self, permanent: bool, text: &str, _now: Instant) {
-        self.driver.handle_unreachable(permanent, text);
-    }
-
-    fn handle_input(&mut self, data: Bytes, now: Instant) {
-        self.feed.push(data);
-        self.advance(now);
-    }
-
-    fn handle_input_end(&mut self, now: Instant) {
-        self.feed.finish();
-        self.advance(now);
-    }
-
-    fn handle_input_failed(&mut self, error: &str, now: Instant) {
-        self.fail_input(format!("could not read stdin: {error}"), now);
-        self.advance(now);
-    }
-
-    fn handle_written(&mut self, _n: usize, _now: Instant) {}
-
-    /// Nothing is printed, so nobody needs to read.
-    fn handle_output_closed(&mut self, _now: Instant) {}
-
-    fn handle_reading(&mut self, reading: bool, now: Instant) {
-        self.driver.handle_reading(reading, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.driver.client.session.handle_timeout(now);
-        self.drain(now);
-        if self.driver.is_over() {
+    fn handle_acknowledged(
+        &mut self,
+        id: PublishId,
+        code: u8,
+        text: Option<&str>,
+        driver: &mut Driver,
+        _now: Instant,
+    ) {
+        let own = self.topics.remove(&id);
+        if code < 0x80 {
             return;
         }
-        if self.limit.is_some_and(|at| at <= now) {
-            let seconds = self.options.timeout.unwrap_or_default().as_secs_f64();
-            let text = format!("{}: not done within {seconds} s", self.driver.client.url());
-            self.driver.fail(Failure::new(Kind::TimedOut, text), now);
-        } else if self.stop_limit.is_some_and(|at| at <= now) {
-            self.driver.finish(now);
+        self.denied += 1;
+        if self.first_denial.is_none() {
+            let only = self.options.topics.first().map(String::as_str);
+            let topic = own.as_deref().or(only).unwrap_or("its topic");
+            let failure = driver.client.denied(topic, code, text);
+            // A single message is as good as its one line at the end.
+            if self.feed.reads_stdin() {
+                warn!("{}", failure.text);
+            }
+            self.first_denial = Some(failure);
         }
     }
 
-    fn handle_stop(&mut self, now: Instant) {
-        self.driver.handle_stop();
+    fn handle_confirmed(&mut self) {
+        self.pinged = false;
+    }
+
+    fn handle_lost(&mut self) {
+        self.pinged = false;
+    }
+
+    fn handle_input(&mut self, data: Bytes) {
+        self.feed.push(data);
+    }
+
+    fn handle_input_end(&mut self) {
+        self.feed.finish();
+    }
+
+    /// The input is of no more use: what was taken before still goes through.
+    fn handle_input_failed(&mut self, text: String, driver: &mut Driver, now: Instant) {
+        self.input_failed = true;
+        driver.failure().get_or_insert(Failure::new(Kind::Input, text));
         self.stop_limit.get_or_insert(now + STOP_LIMIT);
-        match self.driver.is_up() {
-            true => self.advance(now),
-            false => self.driver.finish(now),
+    }
+
+    fn handle_timeout(&mut self, driver: &mut Driver, now: Instant) {
+        if self.stop_limit.is_some_and(|at| at <= now) {
+            driver.finish(now);
         }
     }
 
-    fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        let transmit = self.driver.poll_transmit();
-        if transmit.is_none() {
-            // There is room again.
-            self.advance(now);
-            return self.driver.poll_transmit();
+    fn handle_stop(&mut self, driver: &mut Driver, now: Instant) {
+        self.stop_limit.get_or_insert(now + STOP_LIMIT);
+        match driver.is_up() {
+            true => self.publish(driver, now),
+            false => driver.finish(now),
         }
-        transmit
     }
 
-    fn output(&self) -> &[u8] {
-        &[]
+    fn deadline(&self, driver: &Driver) -> Option<Instant> {
+        let progress = self.progress.as_ref().map(|progress| progress.due).filter(|_| driver.is_up());
+        let pause = self.pause.filter(|_| driver.is_up());
+        [self.stop_limit, progress, pause].into_iter().flatten().min()
     }
 
-    fn poll_progress(&mut self, now: Instant) -> Option<String> {
-        let session = &self.driver.client.session;
+    fn poll_progress(&mut self, driver: &Driver, now: Instant) -> Option<String> {
+        let session = &driver.client.session;
         let acknowledged = self.published - session.in_flight() as u64 - session.unconfirmed();
         let progress = self.progress.as_mut()?;
-        let last = self.driver.is_over();
+        let last = driver.is_over();
         if progress.due > now && !last {
             return None;
         }
@@ -355,33 +278,18 @@ impl Machine for Publish {
         Some(line)
     }
 
-    fn wants_input(&self) -> bool {
+    fn wants_input(&self, driver: &Driver) -> bool {
         let room = self.next.is_none() && self.feed.wants_input() && self.stop_limit.is_none();
-        room && self.driver.is_up() && self.driver.client.session.can_publish(self.options.qos)
+        room && driver.client.session.can_publish(self.options.qos)
     }
 
     fn has_input(&self) -> bool {
         self.feed.reads_stdin() && !self.feed.is_done()
     }
 
-    fn poll_deadline(&self) -> Option<Instant> {
-        let progress = self.progress.as_ref().map(|progress| progress.due).filter(|_| self.driver.is_up());
-        let own = [self.limit, self.stop_limit, progress, self.pause.filter(|_| self.driver.is_up())];
-        let own = own.into_iter().flatten().min().filter(|_| !self.driver.is_over());
-        [own, self.driver.poll_deadline()].into_iter().flatten().min()
-    }
-
-    fn is_closing(&self) -> bool {
-        self.driver.is_closing()
-    }
-
-    fn poll_next(&self) -> Next {
-        self.driver.poll_next()
-    }
-
-    fn take_outcome(&mut self) -> Result<(), Failure> {
-        let shortfall = self.shortfall();
-        if let Some(mut failure) = self.driver.failure().take() {
+    fn take_outcome(&mut self, driver: &mut Driver) -> Result<(), Failure> {
+        let shortfall = self.shortfall(driver);
+        if let Some(mut failure) = driver.failure().take() {
             if let Some(left) = shortfall.filter(|_| failure.kind != Kind::Unreachable) {
                 if failure.kind == Kind::Lost {
                     failure.kind = Kind::Unconfirmed;
@@ -391,7 +299,7 @@ impl Machine for Publish {
             return Err(failure);
         }
         if let Some(left) = shortfall {
-            return Err(Failure::new(Kind::Unconfirmed, format!("{}: {left}", self.driver.client.url())));
+            return Err(Failure::new(Kind::Unconfirmed, format!("{}: {left}", driver.client.url())));
         }
         match self.first_denial.take() {
             Some(first) if self.denied > 1 => {

@@ -4,21 +4,20 @@ pub(super) mod printer;
 
 use std::{collections::VecDeque, time::Instant};
 
-use log::{debug, warn};
+use log::warn;
 
 use self::printer::Printer;
 use super::{
-    Failure, Handed, Kind, Machine, Next, OutBuffer, World, micros_since,
-    mqtt::{Driver, Keep, general},
+    Failure, Kind, Machine, OutBuffer, World, micros_since,
+    mqtt::{Command, Driver, Keep, Run},
 };
 use crate::{
     config::{self, Endpoint, Ready},
     proto::{
         format::excerpt,
-        link::{Established, Lost, Received, Transmit},
         mqtt::{
-            packet::{Publish, QoS},
-            session::{AckToken, Event, Message, Refusal},
+            packet::{Filter, Publish, QoS},
+            session::{AckToken, Message, Refusal},
             topic,
         },
     },
@@ -34,9 +33,8 @@ enum Step {
     Finishing,
 }
 
-/// The machine.
-pub struct Subscribe {
-    driver: Driver,
+/// What `sub` adds to the driver.
+struct Subscribe {
     options: config::Subscribe,
     printer: Printer,
     out: OutBuffer,
@@ -54,113 +52,56 @@ pub struct Subscribe {
     granted: bool,
     ready: Option<Ready>,
     received: u64,
-    /// The end of `-W`, and of `--snapshot`'s quiet.
-    limit: Option<Instant>,
+    /// The end of `--snapshot`'s quiet.
     quiet_at: Option<Instant>,
     finish_by: Option<Instant>,
     /// A reconnect found no session: what was published in between is missing.
     gap: bool,
-    output_gone: bool,
     epoch: (Instant, u64),
 }
 
+/// The machine, before the first connection.
+pub fn machine(endpoint: &Endpoint, options: &config::Subscribe, world: World) -> Box<dyn Machine> {
+    let keep = if options.mqtt.keep_session { Keep::Session } else { Keep::Process };
+    let mut mqtt = options.mqtt.clone();
+    // QoS 1 and 2 stop at this many while stdout stalls, and the socket stays readable for PINGRESP.
+    mqtt.receive_maximum.get_or_insert(RECEIVE_MAXIMUM);
+    // A record that a kill tore must not run into the first of ours.
+    let mut out = OutBuffer::default();
+    if let Some(end) = options.output.end.filter(|end| world.last_byte.is_some_and(|last| last != *end)) {
+        out.push(&[end]);
+    }
+    let put = out.pending().len() as u64;
+    let driver = Driver::new(endpoint, &mqtt, options.reconnect, keep, None, world.seed);
+    let command = Subscribe {
+        printer: Printer::new(options, world),
+        out,
+        put,
+        written: 0,
+        waiting: VecDeque::new(),
+        last: None,
+        step: Step::Asking,
+        unanswered: 0,
+        asked: false,
+        granted: false,
+        ready: None,
+        received: 0,
+        quiet_at: None,
+        finish_by: None,
+        gap: false,
+        epoch: world.started,
+        options: options.clone(),
+    };
+    Box::new(Run::new(driver.limit(world.started.0, options.timeout), command))
+}
+
 impl Subscribe {
-    /// Before the first connection.
-    pub fn new(endpoint: &Endpoint, options: &config::Subscribe, world: World) -> Subscribe {
-        let keep = if options.mqtt.keep_session { Keep::Session } else { Keep::Process };
-        let mut mqtt = options.mqtt.clone();
-        // QoS 1 and 2 stop at this many while stdout stalls, and the socket stays readable for PINGRESP.
-        mqtt.receive_maximum.get_or_insert(RECEIVE_MAXIMUM);
-        // A record that a kill tore must not run into the first of ours.
-        let mut out = OutBuffer::default();
-        if let Some(end) = options.output.end.filter(|end| world.last_byte.is_some_and(|last| last != *end)) {
-            out.push(&[end]);
-        }
-        let put = out.pending().len() as u64;
-        Subscribe {
-            driver: Driver::new(endpoint, &mqtt, options.reconnect, keep, None, world.seed),
-            printer: Printer::new(options, world),
-            out,
-            put,
-            written: 0,
-            waiting: VecDeque::new(),
-            last: None,
-            step: Step::Asking,
-            unanswered: 0,
-            asked: false,
-            granted: false,
-            ready: None,
-            received: 0,
-            limit: options.timeout.and_then(|limit| world.started.0.checked_add(limit)),
-            quiet_at: None,
-            finish_by: None,
-            gap: false,
-            output_gone: false,
-            epoch: world.started,
-            options: options.clone(),
-        }
-    }
-
-    fn drain(&mut self, now: Instant) {
-        while let Some(event) = self.driver.client.session.poll_event(now) {
-            match general(event) {
-                Ok(general) => {
-                    let doing = self.doing();
-                    self.driver.handle_general(general, doing, now);
-                }
-                Err(Event::Connected { session_present, doubled, reconnected }) => {
-                    self.driver.handle_accepted(session_present, doubled, now);
-                    if reconnected && !session_present {
-                        self.gap = true;
-                        warn!("{}: {GAP}", self.driver.client.url());
-                    }
-                    self.ask(now);
-                }
-                Err(Event::Message { publish, token }) => {
-                    let micros = micros_since(self.epoch, now);
-                    let shown = match self.step {
-                        Step::Finishing => Shown::Beyond,
-                        _ => show(&self.options, &mut self.printer, &mut self.out, &publish, micros),
-                    };
-                    let remove = self.options.remove_retained && publish.retain && shown != Shown::Beyond;
-                    let topic = remove.then(|| publish.topic.to_owned());
-                    self.handle_shown(shown, token, now);
-                    if let Some(topic) = topic {
-                        self.remove_retained(&topic, now);
-                    }
-                }
-                Err(Event::Subscribed { filters, reasons, text }) => {
-                    if let Some(text) = text {
-                        debug!("SUBACK: {}", excerpt(text.as_bytes()));
-                    }
-                    let asked: Vec<(String, u8)> =
-                        filters.into_iter().map(|filter| (filter.filter, filter.qos as u8)).collect();
-                    self.handle_answer(&asked, &reasons, now);
-                }
-                Err(Event::Unsubscribed { filters, reasons, .. }) => {
-                    self.handle_unsubscribed(&filters, &reasons, now);
-                }
-                Err(_) => {}
-            }
-        }
-        self.finish_when_done(now);
-    }
-
-    fn doing(&self) -> &'static str {
-        match self.step {
-            _ if !self.driver.is_up() => "waiting for CONNACK",
-            Step::Asking => "waiting for SUBACK",
-            Step::Running => "subscribed",
-            Step::Finishing => "finishing",
-        }
-    }
-
     /// After the first CONNACK. Later ones find the subscriptions with the server, or the session asks again.
-    fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, driver: &mut Driver, now: Instant) {
         if std::mem::replace(&mut self.asked, true) {
             return;
         }
-        let session = &mut self.driver.client.session;
+        let session = &mut driver.client.session;
         let options = &self.options;
         let mut result = Ok(());
         if !options.unsubscribe.is_empty() {
@@ -173,76 +114,34 @@ impl Subscribe {
             result = session.subscribe(&options.filters, options.subscription_id, properties, now);
         }
         if let Err(refusal) = result {
-            self.refuse(&refusal, "subscribe", now);
+            refuse(&refusal, driver, "subscribe", now);
         }
     }
 
-    fn refuse(&mut self, refusal: &Refusal, doing: &str, now: Instant) {
-        let text = format!("{}: cannot {doing}: {refusal}", self.driver.client.url());
-        self.driver.fail(Failure::new(Kind::Denied, text), now);
-    }
-
-    /// SUBACK: all denied is the end; some denied is a warning, and status 9 with `--strict`.
-    fn handle_answer(&mut self, asked: &[(String, u8)], reasons: &[u8], now: Instant) {
-        let strict = self.options.strict || self.options.mqtt.keep_session;
-        let mut denied = Vec::new();
-        for ((filter, qos), code) in asked.iter().zip(reasons) {
-            match self.driver.client.check_granted(filter, *qos, *code, strict) {
-                Ok(()) => self.granted = true,
-                Err(failure) => denied.push(failure),
-            }
-        }
-        let fatal = !denied.is_empty() && (strict || !self.granted);
-        let failure = fatal.then(|| denied.remove(0));
-        denied.iter().for_each(|failure| warn!("{}", failure.text));
-        if let Some(failure) = failure {
-            return self.driver.fail(failure, now);
-        }
-        self.answered(now);
-    }
-
-    fn handle_unsubscribed(&mut self, filters: &[String], reasons: &[u8], now: Instant) {
-        for (filter, code) in filters.iter().zip(reasons) {
-            if *code >= 0x80 {
-                let failure = self.driver.client.unsubscribe_denied(filter, *code);
-                self.driver.fail(failure, now);
-                return;
-            }
-            if *code == 0x11 {
-                warn!(
-                    "{}: there was no subscription to {}",
-                    self.driver.client.url(),
-                    excerpt(filter.as_bytes())
-                );
-            }
-        }
-        self.answered(now);
-    }
-
-    fn answered(&mut self, now: Instant) {
+    fn answered(&mut self, driver: &mut Driver, now: Instant) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        if self.unanswered > 0 || self.step != Step::Asking {
+        if self.unanswered > 0 || self.step != Step::Asking || driver.is_over() {
             return;
         }
         self.step = Step::Running;
         self.ready = self.options.ready.clone();
         self.quiet_at = self.options.snapshot.and_then(|quiet| now.checked_add(quiet));
         if self.options.exit_after_suback || self.options.filters.is_empty() {
-            self.begin_finish(now);
+            self.begin_finish(driver, now);
         }
     }
 
     /// Books a message: what is put out is acknowledged when it is written, in the order of arrival.
-    fn handle_shown(&mut self, shown: Shown, token: Option<AckToken>, now: Instant) {
+    fn book(&mut self, shown: Shown, token: Option<AckToken>, driver: &mut Driver, now: Instant) {
         match shown {
             // Neither output nor acknowledged: the server keeps it.
             Shown::Beyond => return,
             Shown::Refused(text) => {
-                let text = format!("{}: {text}", self.driver.client.url());
-                self.driver.fail(Failure::new(Kind::Refused, text), now);
+                let text = format!("{}: {text}", driver.client.url());
+                driver.fail(Failure::new(Kind::Refused, text), now);
                 return;
             }
-            Shown::End => return self.begin_finish(now),
+            Shown::End => return self.begin_finish(driver, now),
             Shown::Filtered => {}
             Shown::Printed(bytes) => {
                 self.put += bytes;
@@ -255,61 +154,49 @@ impl Subscribe {
         if let Some(token) = token {
             self.waiting.push_back((self.put, token));
         }
-        self.acknowledge(now);
+        self.acknowledge(driver, now);
         if self.options.count.is_some_and(|count| self.received >= count) && self.step != Step::Finishing {
             self.last = token;
-            self.begin_finish(now);
-        }
-    }
-
-    fn remove_retained(&mut self, topic: &str, now: Instant) {
-        let message = Message {
-            topic: topic.into(),
-            payload: bytes::Bytes::new(),
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            properties: None,
-        };
-        if let Err(refusal) = self.driver.client.session.publish(message, now) {
-            self.refuse(&refusal, "remove a retained message", now);
+            self.begin_finish(driver, now);
         }
     }
 
     /// Acknowledges what is written.
-    fn acknowledge(&mut self, now: Instant) {
+    fn acknowledge(&mut self, driver: &mut Driver, now: Instant) {
         while self.waiting.front().is_some_and(|(end, _)| *end <= self.written) {
             if let Some((_, token)) = self.waiting.pop_front() {
-                self.driver.client.session.acknowledge(token, now);
+                driver.client.session.acknowledge(token, now);
             }
         }
     }
 
-    fn begin_finish(&mut self, now: Instant) {
+    fn begin_finish(&mut self, driver: &mut Driver, now: Instant) {
         if self.step != Step::Finishing {
             self.step = Step::Finishing;
-            self.finish_when_done(now);
+            driver.lift_limit();
+            self.finish_when_done(driver, now);
         }
     }
 
     /// DISCONNECT, once all that was printed is written and acknowledged, the N-th message to its PUBCOMP.
-    fn finish_when_done(&mut self, now: Instant) {
-        if self.step != Step::Finishing || self.driver.is_over() {
+    fn finish_when_done(&mut self, driver: &mut Driver, now: Instant) {
+        if self.step != Step::Finishing || driver.is_over() {
             return;
         }
         let written = self.waiting.is_empty() && self.out.pending().is_empty();
-        let session = &self.driver.client.session;
+        let session = &driver.client.session;
         let through = self.last.is_none_or(|token| session.is_complete(token)) && session.in_flight() == 0;
         if written && self.finish_by.is_none() {
             self.finish_by = now.checked_add(self.options.mqtt.ack_timeout);
         }
-        if written && (through || !self.driver.is_up()) {
-            self.driver.finish(now);
+        if written && (through || !driver.is_up()) {
+            driver.finish(now);
         }
     }
 
-    fn unmet(&self) -> Option<Failure> {
+    fn unmet(&self, driver: &Driver) -> Option<Failure> {
         let count = self.options.count.filter(|count| self.received < *count)?;
-        let text = format!("{}: {} of {count} messages received", self.driver.client.url(), self.received);
+        let text = format!("{}: {} of {count} messages received", driver.client.url(), self.received);
         Some(Failure::new(Kind::TestFailed, text))
     }
 }
@@ -355,88 +242,129 @@ fn show(
     }
 }
 
-impl Machine for Subscribe {
-    fn handle_connected(&mut self, _established: &Established, by: Instant, now: Instant) {
-        self.driver.handle_connected(by, now);
+/// The session itself refuses.
+fn refuse(refusal: &Refusal, driver: &mut Driver, doing: &str, now: Instant) {
+    let text = format!("{}: cannot {doing}: {refusal}", driver.client.url());
+    driver.fail(Failure::new(Kind::Denied, text), now);
+}
+
+fn remove_retained(topic: &str, driver: &mut Driver, now: Instant) {
+    let message = Message {
+        topic: topic.into(),
+        payload: bytes::Bytes::new(),
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        properties: None,
+    };
+    if let Err(refusal) = driver.client.session.publish(message, now) {
+        refuse(&refusal, driver, "remove a retained message", now);
+    }
+}
+
+impl Command for Subscribe {
+    type Taken = (Shown, Option<String>);
+
+    fn doing(&self) -> &'static str {
+        match self.step {
+            Step::Asking => "waiting for SUBACK",
+            Step::Running => "subscribed",
+            Step::Finishing => "finishing",
+        }
     }
 
-    fn handle_received(&mut self, received: Received<'_>, now: Instant) {
-        match received {
-            Received::Message(_, bytes) => {
-                self.driver.client.session.handle_bytes(bytes, now);
-                self.drain(now);
+    fn advance(&mut self, driver: &mut Driver, now: Instant) {
+        self.finish_when_done(driver, now);
+    }
+
+    fn handle_accepted(&mut self, gap: bool, driver: &mut Driver, now: Instant) {
+        if gap {
+            self.gap = true;
+            warn!("{}: {GAP}", driver.client.url());
+        }
+        self.ask(driver, now);
+    }
+
+    /// Prints it; the topic is kept where it is to be removed.
+    fn take_message(&mut self, publish: &Publish<'_>, now: Instant) -> Self::Taken {
+        let micros = micros_since(self.epoch, now);
+        let shown = match self.step {
+            Step::Finishing => Shown::Beyond,
+            _ => show(&self.options, &mut self.printer, &mut self.out, publish, micros),
+        };
+        let remove = self.options.remove_retained && publish.retain && shown != Shown::Beyond;
+        (shown, remove.then(|| publish.topic.to_owned()))
+    }
+
+    fn handle_taken(
+        &mut self,
+        (shown, remove): Self::Taken,
+        token: Option<AckToken>,
+        driver: &mut Driver,
+        now: Instant,
+    ) {
+        self.book(shown, token, driver, now);
+        if let Some(topic) = remove {
+            remove_retained(&topic, driver, now);
+        }
+    }
+
+    /// All denied is the end; some denied is a warning, and status 9 with `--strict`.
+    fn handle_subscribed(&mut self, filters: &[Filter], reasons: &[u8], driver: &mut Driver, now: Instant) {
+        let strict = self.options.strict || self.options.mqtt.keep_session;
+        let mut denied = Vec::new();
+        for (asked, code) in filters.iter().zip(reasons) {
+            match driver.client.check_granted(&asked.filter, asked.qos as u8, *code, strict) {
+                Ok(()) => self.granted = true,
+                Err(failure) => denied.push(failure),
             }
-            Received::Close(close) => self.driver.client.handle_close(close),
-            Received::Ping(_) | Received::Pong(_) => {}
         }
-    }
-
-    fn handle_sent(&mut self, now: Instant) {
-        self.driver.handle_sent(now);
-    }
-
-    fn handle_lost(&mut self, lost: Lost, _handed: Handed, now: Instant) {
-        self.drain(now);
-        let doing = self.doing();
-        self.driver.handle_lost(&lost, doing, now);
-        if self.step == Step::Finishing && !self.driver.is_ended() {
-            // What there was to get is here; a new connection would only be closed.
-            self.finish_when_done(now);
+        let fatal = !denied.is_empty() && (strict || !self.granted);
+        let failure = fatal.then(|| denied.remove(0));
+        denied.iter().for_each(|failure| warn!("{}", failure.text));
+        if let Some(failure) = failure {
+            return driver.fail(failure, now);
         }
+        self.answered(driver, now);
     }
 
-    fn handle_unreachable(&mut self, permanent: bool, text: &str, _now: Instant) {
-        self.driver.handle_unreachable(permanent, text);
+    fn handle_unsubscribed(&mut self, filters: &[String], reasons: &[u8], driver: &mut Driver, now: Instant) {
+        for (filter, code) in filters.iter().zip(reasons) {
+            if *code >= 0x80 {
+                let failure = driver.client.unsubscribe_denied(filter, *code);
+                driver.fail(failure, now);
+                return;
+            }
+            if *code == 0x11 {
+                warn!("{}: there was no subscription to {}", driver.client.url(), excerpt(filter.as_bytes()));
+            }
+        }
+        self.answered(driver, now);
     }
 
-    fn handle_written(&mut self, n: usize, now: Instant) {
+    fn handle_written(&mut self, n: usize, driver: &mut Driver, now: Instant) {
         self.out.written(n);
         self.written += n as u64;
-        self.acknowledge(now);
-        self.finish_when_done(now);
+        self.acknowledge(driver, now);
     }
 
-    fn handle_output_closed(&mut self, now: Instant) {
+    fn handle_output_closed(&mut self) -> bool {
         // What the reader did not take is not acknowledged.
-        self.output_gone = true;
         self.waiting.clear();
         self.out.discard();
-        self.step = Step::Finishing;
-        self.driver.finish(now);
+        true
     }
 
-    fn handle_reading(&mut self, reading: bool, now: Instant) {
-        self.driver.handle_reading(reading, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.driver.client.session.handle_timeout(now);
-        self.drain(now);
-        if self.driver.is_over() {
-            return;
-        }
-        if self.limit.is_some_and(|at| at <= now) && self.step != Step::Finishing {
-            let seconds = self.options.timeout.map_or(0.0, |limit| limit.as_secs_f64());
-            let text = format!("{}: the time is over after {seconds} s", self.driver.client.url());
-            self.driver.failure().get_or_insert(Failure::new(Kind::TimedOut, text));
-            self.step = Step::Finishing;
-            self.driver.finish(now);
-        } else if self.quiet_at.is_some_and(|at| at <= now) {
+    fn handle_timeout(&mut self, driver: &mut Driver, now: Instant) {
+        if self.quiet_at.is_some_and(|at| at <= now) {
             self.quiet_at = None;
-            self.begin_finish(now);
+            self.begin_finish(driver, now);
         } else if self.finish_by.is_some_and(|at| at <= now) {
-            self.driver.finish(now);
+            driver.finish(now);
         }
     }
 
-    fn handle_stop(&mut self, now: Instant) {
-        self.driver.handle_stop();
-        self.step = Step::Finishing;
-        self.driver.finish(now);
-    }
-
-    fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
-        self.driver.poll_transmit()
+    fn deadline(&self, _driver: &Driver) -> Option<Instant> {
+        [self.quiet_at, self.finish_by].into_iter().flatten().min()
     }
 
     fn poll_ready(&mut self) -> Option<Ready> {
@@ -452,36 +380,18 @@ impl Machine for Subscribe {
         self.waiting.len() > 4 * usize::from(RECEIVE_MAXIMUM) + 65_536
     }
 
-    fn poll_deadline(&self) -> Option<Instant> {
-        let limit = self.limit.filter(|_| self.step != Step::Finishing);
-        let own = [limit, self.quiet_at, self.finish_by].into_iter().flatten().min();
-        let own = own.filter(|_| !self.driver.is_over());
-        [own, self.driver.poll_deadline()].into_iter().flatten().min()
-    }
-
-    fn is_closing(&self) -> bool {
-        self.driver.is_closing()
-    }
-
-    fn poll_next(&self) -> Next {
-        self.driver.poll_next()
-    }
-
-    fn take_outcome(&mut self) -> Result<(), Failure> {
-        if self.output_gone {
-            return Ok(());
-        }
-        if let Some(failure) = self.driver.failure().take() {
+    fn take_outcome(&mut self, driver: &mut Driver) -> Result<(), Failure> {
+        if let Some(failure) = driver.failure().take() {
             return Err(failure);
         }
-        if self.driver.is_stopped() {
+        if driver.is_stopped() {
             return Ok(());
         }
-        if let Some(unmet) = self.unmet() {
+        if let Some(unmet) = self.unmet(driver) {
             return Err(unmet);
         }
         if self.gap {
-            let text = format!("{}: {GAP}", self.driver.client.url());
+            let text = format!("{}: {GAP}", driver.client.url());
             return Err(Failure::new(Kind::Lost, text));
         }
         Ok(())

@@ -44,7 +44,7 @@ fn escape_char(c: char, out: &mut String) {
 
 /// Whether `c` steers a terminal, or how text is shown, from above printable ASCII: DEL, C1, separators of
 /// lines, marks of direction, the byte order mark.
-pub(in crate::proto) fn is_steering(c: char) -> bool {
+pub(super) fn is_steering(c: char) -> bool {
     matches!(c, '\x7f'..='\u{9f}'
         | '\u{61c}'
         | '\u{200e}'

@@ -1,11 +1,11 @@
-//! Messages as JSON: `--json`, `%j` and `%J`.
+//! Messages as JSON: `--json`, `%j` and `%J`; and the parts that other JSON Lines are made of.
 
 use data_encoding::BASE64;
 use mqttbytes::v5::PublishProperties;
 use serde_core::de::IgnoredAny;
 
 use super::{
-    Message, field,
+    Message, excerpt, field,
     time::{Local, push_rfc3339},
 };
 
@@ -74,7 +74,8 @@ fn head(out: &mut Vec<u8>, message: &Message<'_>, escape: bool) {
     out.extend_from_slice(if message.retain { b",\"retain\":true" } else { b",\"retain\":false" });
 }
 
-fn payload(out: &mut Vec<u8>, payload: &[u8], escape: bool) {
+/// Appends `,"payload":"…"`, or `payload_base64` where it is no UTF-8.
+pub(in crate::proto) fn payload(out: &mut Vec<u8>, payload: &[u8], escape: bool) {
     match std::str::from_utf8(payload) {
         Ok(text) => member(out, "payload", text, escape),
         Err(_) => base64(out, "payload_base64", payload),
@@ -149,12 +150,14 @@ fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn member(out: &mut Vec<u8>, name: &str, text: &str, escape: bool) {
+/// Appends `,"name":"text"`.
+pub(in crate::proto) fn member(out: &mut Vec<u8>, name: &str, text: &str, escape: bool) {
     key(out, name);
     string(out, text, escape);
 }
 
-fn integer(out: &mut Vec<u8>, name: &str, value: u64) {
+/// Appends `,"name":value`.
+pub(in crate::proto) fn integer(out: &mut Vec<u8>, name: &str, value: u64) {
     key(out, name);
     field::number(out, value, 0, b'0');
 }
@@ -195,6 +198,12 @@ fn unsteer(out: &mut Vec<u8>, start: usize) {
             }
         }
     }
+}
+
+/// What is wrong with a line, fit for one line itself: without the line number, which is always 1 here.
+pub(in crate::proto) fn fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    excerpt(text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what).as_bytes())
 }
 
 /// The payload, if it is JSON (RFC 8259).

@@ -21,7 +21,7 @@
 
 mod escape;
 mod field;
-mod json;
+pub(in crate::proto) mod json;
 mod parse;
 mod read;
 mod template;
@@ -30,7 +30,7 @@ mod zone;
 
 use mqttbytes::v5::PublishProperties;
 
-pub(in crate::proto) use escape::is_steering;
+use escape::is_steering;
 pub use escape::{escape, excerpt};
 pub use parse::MAX_WIDTH;
 pub use read::{JsonMessage, parse_json};

@@ -8,7 +8,7 @@ use mqttbytes::v5::PublishProperties;
 use serde_core::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::super::mqtt::packet::QoS;
-use super::excerpt;
+use super::json::fault;
 
 /// A message to be published, as a line of JSON tells it. What the line does not say is none.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,8 @@ pub struct JsonMessage {
 /// wrong and where, fit for one line.
 pub fn parse_json(line: &[u8]) -> Result<JsonMessage, String> {
     serde_json::from_slice(line).map_err(|error| {
-        // Without the line number, which is always 1 here.
-        let text = error.to_string();
-        let what = excerpt(text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what).as_bytes());
         let no_json = if error.is_data() { "" } else { "no JSON: " };
-        format!("{no_json}{what} at byte {}", error.column())
+        format!("{no_json}{} at byte {}", fault(&error), error.column())
     })
 }
 

@@ -5,12 +5,11 @@
 //! "time":"…"}`. Read: the same; unknown keys are ignored.
 
 use bytes::Bytes;
-use data_encoding::BASE64;
 use serde_core::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-use super::super::format;
+use super::super::format::{self, json};
 use super::super::link::Kind;
 
 /// The message in a line; none for a line that is blank or tells of a ping, pong or close.
@@ -19,7 +18,8 @@ pub fn decode(line: &Bytes) -> Result<Option<(Kind, Bytes)>, String> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let Line { kind, payload, payload_base64 } = serde_json::from_slice(line).map_err(|e| say(&e))?;
+    let Line { kind, payload, payload_base64 } = serde_json::from_slice(line)
+        .map_err(|e| format!("no JSON at byte {}: {}", e.column(), json::fault(&e)))?;
     let kind = match kind.as_deref() {
         Some("text") => Kind::Text,
         Some("binary") => Kind::Binary,
@@ -123,31 +123,20 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// The parser's error without its line number, which is always 1 here.
-fn say(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    format!("no JSON at byte {}: {what}", error.column())
-}
-
 /// Appends a line. `escape` writes what could steer a terminal as `\uNNNN`, which reads back the same.
 pub fn encode(out: &mut Vec<u8>, name: &str, body: Body<'_>, time: u64, escape: bool) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(name.as_bytes());
     out.push(b'"');
     match body {
-        Body::Payload(payload) => match std::str::from_utf8(payload) {
-            Ok(text) => member(out, "payload", text, escape),
-            Err(_) => member(out, "payload_base64", &BASE64.encode(payload), false),
-        },
+        Body::Payload(payload) => json::payload(out, payload, escape),
         Body::Reason(None) => {}
         Body::Reason(Some((code, reason))) => {
-            out.extend_from_slice(b",\"code\":");
-            out.extend_from_slice(code.to_string().as_bytes());
-            member(out, "reason", reason, escape);
+            json::integer(out, "code", code.into());
+            json::member(out, "reason", reason, escape);
         }
     }
-    member(out, "time", &format::rfc3339(time), false);
+    json::member(out, "time", &format::rfc3339(time), false);
     out.extend_from_slice(b"}\n");
 }
 
@@ -158,32 +147,4 @@ pub enum Body<'a> {
     Payload(&'a [u8]),
     /// The code and reason of a Close.
     Reason(Option<(u16, &'a str)>),
-}
-
-fn member(out: &mut Vec<u8>, name: &str, text: &str, escape: bool) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    if !escape {
-        string(out, text);
-        return;
-    }
-    let start = out.len();
-    string(out, text);
-    if !out[start..].iter().any(|&b| b >= 0x7f) {
-        return;
-    }
-    let written = String::from_utf8_lossy(&out.split_off(start)).into_owned();
-    for c in written.chars() {
-        if format::is_steering(c) {
-            out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
-        } else {
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-    }
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing to a Vec does not fail, and a string is always JSON.
-    let _ = serde_json::to_writer(out, text);
 }

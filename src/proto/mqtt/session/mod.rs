@@ -15,10 +15,11 @@
 //! the subscriptions, and the counts. In `Closing` nothing more is queued, but acknowledgements still count.
 //!
 //! Every packet queued has a serial number; `sent::Sent` knows which of them were handed out and which have
-//! reached the kernel. So a PUBLISH that was never handed out carries no DUP later, and no limit runs while
-//! the packet it belongs to is still on this side. A socket that takes nothing is therefore the owner's to
-//! notice, and so is a server that goes on sending without reading our acknowledgements: the owner stops reading
-//! while it has much to write.
+//! reached the kernel. So a PUBLISH that was never handed out carries no DUP later, and no limit on an answer
+//! runs while the packet it belongs to is still on this side. A socket that takes nothing has a limit of its own,
+//! as long as that on an acknowledgement: it begins anew with each byte that leaves, which the owner tells by
+//! `handle_progress`. A server that goes on sending without reading our acknowledgements is the owner's to bear
+//! until then: it stops reading while it has much to write.
 
 mod connack;
 mod incoming;
@@ -159,6 +160,11 @@ impl Session {
         self.state.phase == Phase::Connected
     }
 
+    /// Clean Start of this connection's CONNECT: no session was asked for.
+    pub fn is_clean(&self) -> bool {
+        self.state.clean
+    }
+
     /// Our Client Identifier, or the one that the server assigned.
     pub fn client_id(&self) -> &str {
         &self.state.options.connect.client_id
@@ -227,6 +233,11 @@ impl Session {
         self.state.handle_sent(now);
     }
 
+    /// The kernel took some of what `poll_transmit` gave, not all: a slow server lives.
+    pub fn handle_progress(&mut self, now: Instant) {
+        self.state.sent.handle_progress(now);
+    }
+
     /// The owner stopped or resumed reading the socket. Meanwhile no answer can be missed: the limits on
     /// answers are suspended, and begin anew when reading resumes.
     pub fn handle_reading(&mut self, reading: bool, now: Instant) {
@@ -282,8 +293,8 @@ impl Session {
     }
 
     /// All packets gathered since the last call.
-    pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        self.state.poll_transmit()
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        self.state.poll_transmit(now)
     }
 
     /// When to call `handle_timeout` next at the latest, and for what.
@@ -371,12 +382,12 @@ impl State {
         Some(Event::Violated { reason, what })
     }
 
-    fn poll_transmit(&mut self) -> Option<Bytes> {
+    fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
         self.send_waiting();
         if self.out.is_empty() {
             return None;
         }
-        self.sent.take();
+        self.sent.take(now);
         Some(self.out.split().freeze())
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Sent {
     /// "Up to this serial number, at this time", in order.
     marks: VecDeque<(u64, Instant)>,
     last: Option<Instant>,
+    /// Since when nothing has left of what was handed out; none while the kernel has all of it.
+    stalled: Option<Instant>,
     /// Marks closer together than this become one, so that their number has a bound.
     grain: Duration,
 }
@@ -22,7 +24,7 @@ impl Sent {
     /// `limit` is the longest time of interest; times may be up to 1/256 of it early.
     pub fn new(limit: Duration) -> Sent {
         let marks = VecDeque::new();
-        Sent { queued: 0, taken: 0, kernel: 0, marks, last: None, grain: limit / 256 }
+        Sent { queued: 0, taken: 0, kernel: 0, marks, last: None, stalled: None, grain: limit / 256 }
     }
 
     /// One more packet is queued: its serial number.
@@ -32,8 +34,19 @@ impl Sent {
     }
 
     /// All that is queued is handed out.
-    pub fn take(&mut self) {
+    pub fn take(&mut self, now: Instant) {
         self.taken = self.queued;
+        self.stalled.get_or_insert(now);
+    }
+
+    /// Some of what was handed out has reached the kernel.
+    pub fn handle_progress(&mut self, now: Instant) {
+        self.stalled = self.stalled.map(|_| now);
+    }
+
+    /// Since when the kernel has taken nothing; none while nothing is on its way to it.
+    pub fn stalled(&self) -> Option<Instant> {
+        self.stalled
     }
 
     /// The last serial number handed out.
@@ -47,6 +60,7 @@ impl Sent {
             return;
         }
         self.kernel = self.taken;
+        self.stalled = None;
         self.last = Some(now);
         while self.marks.front().is_some_and(|mark| mark.0 < oldest) {
             self.marks.pop_front();
@@ -74,5 +88,6 @@ impl Sent {
         self.kernel = self.queued;
         self.marks.clear();
         self.last = None;
+        self.stalled = None;
     }
 }

@@ -110,7 +110,7 @@ impl State {
         }
     }
 
-    /// The answer that is overdue first. Queues are in order of sending: only their oldest count.
+    /// The answer, or the progress of what is sent, that is overdue first. Queues are in order of sending: only their oldest count.
     fn next_answer(&self) -> Option<(Instant, Timer)> {
         let limit = self.options.ack_timeout;
         let sent = |serial: Option<u64>| self.sent.at(serial?);
@@ -118,6 +118,8 @@ impl State {
         let request = self.requests.front().map(|request| request.serial);
         let ping = self.pings.front().and_then(|ping| ping.at);
         let deadlines = [
+            // A server that waits for us to read may take nothing: our own stall is not held against it.
+            (self.answer_by(self.sent.stalled(), limit), Timer::Sending),
             (self.answer_by(ping.max(ping.and(self.timers.life)), self.ping_limit()), Timer::PingResp),
             (self.answer_by(sent(request), limit), Timer::Subscription),
             (self.answer_by(sent(publish), limit), Timer::Publish),

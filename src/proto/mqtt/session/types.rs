@@ -27,7 +27,8 @@ pub struct Options {
     pub max_packet: usize,
     /// Our own bound on unacknowledged QoS 1 and 2 PUBLISHes; the server's Receive Maximum may lower it.
     pub max_inflight: u16,
-    /// How long an acknowledgement may take (PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK, PINGRESP).
+    /// How long an acknowledgement may take (PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK, PINGRESP), and how long
+    /// the socket may take nothing.
     pub ack_timeout: Duration,
     /// The first packet identifier; random where an earlier run's session is taken over.
     pub first_pkid: u16,
@@ -74,6 +75,8 @@ pub enum Timer {
     Subscription,
     /// PUBACK, PUBREC or PUBCOMP did not come.
     Publish,
+    /// The socket took nothing of what is to be sent.
+    Sending,
 }
 
 /// What the owner should know. One at a time; it borrows the session.

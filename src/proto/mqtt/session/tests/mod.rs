@@ -128,7 +128,7 @@ impl Owner {
     /// Packets handed out, which are on their way.
     fn taken(&mut self) -> Vec<String> {
         let mut bytes = Vec::new();
-        while let Some(part) = self.session.poll_transmit() {
+        while let Some(part) = self.session.poll_transmit(self.now) {
             bytes.extend_from_slice(&part);
         }
         describe(&bytes, self.session.version())

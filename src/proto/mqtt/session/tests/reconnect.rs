@@ -160,7 +160,7 @@ fn repetitions_do_not_pile_up_in_the_out_buffer() {
     }
     owner.reconnect(true);
     let mut total = 0;
-    while let Some(part) = owner.session.poll_transmit() {
+    while let Some(part) = owner.session.poll_transmit(owner.now) {
         assert!(part.len() < 400_000, "{}", part.len());
         total += part.len();
     }

@@ -97,8 +97,8 @@ fn pingresp_counts_from_the_kernel() {
     owner.pass(100 * SECOND);
     assert_eq!(owner.deadline(), None, "not handed out");
     assert_eq!(owner.taken(), ["PINGREQ"]);
-    owner.pass(100 * SECOND);
-    assert_eq!(owner.deadline(), None, "not in the kernel");
+    owner.pass(29 * SECOND);
+    assert_eq!(owner.deadline(), Some((1.0, Timer::Sending)), "not in the kernel");
     owner.session.handle_sent(owner.now);
     assert_eq!(owner.deadline(), Some((30.0, Timer::PingResp)));
     owner.pass(31 * SECOND);
@@ -321,4 +321,60 @@ fn a_deadline_met_is_a_deadline_gone() {
     }
     assert_eq!(owner.events().len(), 1);
     assert!(turns < 10, "{turns}");
+}
+
+#[test]
+fn a_socket_that_takes_nothing_has_a_limit() {
+    let mut owner = Owner::connected_with(keep_alive(0), "");
+    owner.publish("t", "a", 0).unwrap();
+    assert_eq!(owner.deadline(), None, "not handed out");
+    assert_eq!(owner.taken(), ["PUBLISH t a q0"]);
+    assert_eq!(owner.deadline(), Some((30.0, Timer::Sending)));
+    owner.pass(20 * SECOND);
+    // More behind it changes nothing; a byte that leaves does.
+    owner.publish("t", "b", 1).unwrap();
+    owner.taken();
+    assert_eq!(owner.deadline(), Some((10.0, Timer::Sending)));
+    owner.session.handle_progress(owner.now);
+    assert_eq!(owner.deadline(), Some((30.0, Timer::Sending)));
+    owner.pass(29 * SECOND);
+    owner.session.handle_timeout(owner.now);
+    assert!(owner.events().is_empty());
+    owner.pass(SECOND);
+    owner.session.handle_timeout(owner.now);
+    assert_eq!(owner.events(), ["timed out: Sending"]);
+    owner.lost();
+    assert_eq!(owner.deadline(), None);
+}
+
+#[test]
+fn what_left_ends_the_limit_on_sending() {
+    let mut owner = Owner::connected_with(keep_alive(0), "");
+    owner.publish("t", "a", 1).unwrap();
+    owner.taken();
+    owner.pass(29 * SECOND);
+    owner.session.handle_sent(owner.now);
+    owner.session.handle_progress(owner.now);
+    assert_eq!(owner.deadline(), Some((30.0, Timer::Publish)));
+    // What the connection before left unsent says nothing about the next.
+    owner.publish("t", "b", 0).unwrap();
+    owner.taken();
+    owner.reconnect(true);
+    owner.sent();
+    assert_eq!(owner.deadline(), Some((30.0, Timer::Publish)));
+}
+
+#[test]
+fn our_own_stall_is_not_held_against_a_socket_that_takes_nothing() {
+    let mut owner = Owner::connected_with(keep_alive(20), "");
+    owner.session.handle_reading(false, owner.now);
+    owner.pass(20 * SECOND);
+    owner.session.handle_timeout(owner.now);
+    assert_eq!(owner.taken(), ["PINGREQ"]);
+    assert_eq!(owner.deadline(), None);
+    owner.pass(1000 * SECOND);
+    owner.session.handle_timeout(owner.now);
+    assert!(owner.events().is_empty());
+    owner.session.handle_reading(true, owner.now);
+    assert_eq!(owner.deadline(), Some((30.0, Timer::Sending)));
 }
