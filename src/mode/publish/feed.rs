@@ -12,7 +12,7 @@ use crate::{
         link::Kind,
         mqtt::{
             packet::{PublishProperties, QoS, no_properties},
-            session::Message,
+            session::{Lent, Message},
             topic,
         },
     },
@@ -144,6 +144,21 @@ impl Feed {
                 None => self.dry = true,
             }
         }
+    }
+
+    /// Lends the next message where it is a whole line here, at QoS 0, for one topic. None says nothing about what
+    /// `poll_message` has.
+    #[inline]
+    pub fn lend_message<R>(&mut self, take: impl FnOnce(Lent<'_>) -> R) -> Option<R> {
+        let From::Records { decoder, shape: Shape::Payload } = &mut self.from else { return None };
+        let Defaults { topics, qos: QoS::AtMostOnce, retain, properties } = &self.defaults else {
+            return None;
+        };
+        let ([topic], false) = (&topics[..], self.dry) else { return None };
+        let (retain, properties) = (*retain, properties.as_deref());
+        let taken = decoder.lend_line(|payload| take(Lent { topic, payload, retain, properties }))?;
+        self.record += 1;
+        Some(taken)
     }
 
     fn next_record(&mut self) -> Result<Option<Bytes>, Refused> {

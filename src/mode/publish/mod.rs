@@ -150,6 +150,9 @@ impl Publish {
         }
         while self.pause.is_none_or(|until| until <= now) {
             self.pause = None;
+            if let Err(refusal) = self.publish_lines(now) {
+                return self.refuse(&refusal, now);
+            }
             let Some(message) = self.take(now) else { break };
             if !self.driver.client.session.can_publish(message.qos) {
                 self.next = Some(message);
@@ -170,6 +173,22 @@ impl Publish {
             }
         }
         self.end_when_through(now);
+    }
+
+    /// The path that counts: lines at QoS 0 go from the input into packets with nothing in between.
+    fn publish_lines(&mut self, now: Instant) -> Result<(), Refusal> {
+        if self.next.is_some() || self.stop_limit.is_some() || self.input_failed {
+            return Ok(());
+        }
+        let session = &mut self.driver.client.session;
+        while session.can_publish(QoS::AtMostOnce) {
+            match self.feed.lend_message(|message| session.publish_lent(message, now)) {
+                Some(sent) => sent?,
+                None => break,
+            };
+            self.published += 1;
+        }
+        Ok(())
     }
 
     fn take(&mut self, now: Instant) -> Option<Message> {
