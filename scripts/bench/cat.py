@@ -143,25 +143,31 @@ def memory(tools, runs, scale):
     return rows
 
 
+def counted(tools, run, few, many):
+    """Instructions a message: `run(count, prefix)` under callgrind with two counts, the difference divided."""
+    totals = []
+    for count in (few, many):
+        out = tools.dir / f"callgrind.{count}"
+        run(count, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"])
+        lines = [line for line in out.read_text().splitlines() if line.startswith(("summary:", "totals:"))]
+        totals.append(int(lines[-1].split()[1]))
+    return (totals[1] - totals[0]) / (many - few)
+
+
 def instructions(tools, runs, scale):
-    """Instructions a message: two runs of different length under callgrind, the difference divided."""
-    rows = []
-    for way in ("out", "in"):
-        counted = []
-        for count in (20_000, 60_000):
-            out = tools.dir / f"callgrind.{way}.{count}"
-            valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", tools.wspipe, "cat"]
-            if way == "out":
-                feed = ["feed", f"count={count}", "size=63", "format=line"]
-                outward(tools, [*valgrind, "-w", "0", URL], ["ws-sink", f"count={count}"], feed)
-            else:
-                source = ["ws-source", f"count={count}", "size=63", "kind=text"]
-                inward(tools, [*valgrind, "--no-stdin", URL], source, count * 64)
-            totals = [line for line in out.read_text().splitlines() if line.startswith(("summary:", "totals:"))]
-            counted.append(int(totals[-1].split()[1]))
-        each = (counted[1] - counted[0]) / 40_000
-        rows.append(Row(f"instructions a line of 63 bytes {way}", f"{each:.0f}", "", ""))
-    return rows
+    """Instructions a line."""
+    def out(count, prefix):
+        feed = ["feed", f"count={count}", "size=63", "format=line"]
+        outward(tools, [*prefix, tools.wspipe, "cat", "-w", "0", URL], ["ws-sink", f"count={count}"], feed)
+
+    def inn(count, prefix):
+        source = ["ws-source", f"count={count}", "size=63", "kind=text"]
+        inward(tools, [*prefix, tools.wspipe, "cat", "--no-stdin", URL], source, count * 64)
+
+    return [
+        Row(f"instructions a line of 63 bytes {way}", f"{counted(tools, run, 20_000, 60_000):.0f}", "", "")
+        for way, run in (("out", out), ("in", inn))
+    ]
 
 
 def oneshot(tools, runs, scale):

@@ -9,7 +9,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEBSOCAT = "1.14.0"
 # Command -> Debian's package.
-DEBIAN = {"socat": "socat", "time": "time", "valgrind": "valgrind"}
+DEBIAN = {"mosquitto_pub": "mosquitto-clients", "socat": "socat", "time": "time", "valgrind": "valgrind"}
 
 
 class Tools:

@@ -46,7 +46,8 @@ def markdown(rows, runs, scale):
     lines = [
         f"Measured on {machine()}, {datetime.date.today()}, commit {commit()}, medians of {runs} runs"
         + (f", {scale:g} of the full amounts" if scale != 1 else "")
-        + f"; websocat {WEBSOCAT}, {output_of('socat', '-V').splitlines()[1].strip().split(' on ')[0]}.",
+        + f"; websocat {WEBSOCAT}, {output_of('socat', '-V').splitlines()[1].strip().split(' on ')[0]}, "
+        + output_of('mosquitto_pub', '--version').split(' running')[0] + ".",
         "",
         "| what | wspipe | the other | ratio | goal |",
         "|---|---:|---:|---:|---|",

@@ -12,7 +12,7 @@ use crate::{
         link::Kind,
         mqtt::{
             packet::{PublishProperties, QoS, no_properties},
-            session::Message,
+            session::{Lent, Message},
             topic,
         },
     },
@@ -135,10 +135,30 @@ impl Feed {
                 return Ok(None);
             }
             match self.next_record()? {
-                Some(record) => self.make(record)?,
+                Some(record) => {
+                    let made = self.make(record)?;
+                    if made.is_some() {
+                        return Ok(made);
+                    }
+                }
                 None => self.dry = true,
             }
         }
+    }
+
+    /// Lends the next message where it is a whole line here, at QoS 0, for one topic. None says nothing about what
+    /// `poll_message` has.
+    #[inline]
+    pub fn lend_message<R>(&mut self, take: impl FnOnce(Lent<'_>) -> R) -> Option<R> {
+        let From::Records { decoder, shape: Shape::Payload } = &mut self.from else { return None };
+        let Defaults { topics, qos: QoS::AtMostOnce, retain, properties } = &self.defaults else {
+            return None;
+        };
+        let ([topic], false) = (&topics[..], self.dry) else { return None };
+        let (retain, properties) = (*retain, properties.as_deref());
+        let taken = decoder.lend_line(|payload| take(Lent { topic, payload, retain, properties }))?;
+        self.record += 1;
+        Some(taken)
     }
 
     fn next_record(&mut self) -> Result<Option<Bytes>, Refused> {
@@ -165,7 +185,8 @@ impl Feed {
         matches!(self.from, From::Fixed { left, .. } if left > 0) && self.ready.is_empty() && self.record > 0
     }
 
-    fn make(&mut self, record: Bytes) -> Result<(), Refused> {
+    /// The first message of a record; the others wait. Most records have one, which never goes through the queue.
+    fn make(&mut self, record: Bytes) -> Result<Option<Message>, Refused> {
         self.record += 1;
         let shape = match &self.from {
             From::Fixed { .. } => &Shape::Payload,
@@ -173,23 +194,27 @@ impl Feed {
         };
         match shape {
             Shape::Payload => {
-                for topic in &self.defaults.topics {
+                let Some((first, others)) = self.defaults.topics.split_first() else { return Ok(None) };
+                for topic in others {
                     self.ready.push_back(self.defaults.message(Rc::clone(topic), record.clone()));
                 }
+                Ok(Some(self.defaults.message(Rc::clone(first), record)))
             }
             Shape::TopicLine(separator) => {
                 let made = self.defaults.topic_line(&record, separator);
-                self.ready.push_back(made.map_err(|why| format!("line {}: {why}", self.record))?);
+                made.map(Some).map_err(|why| format!("line {}: {why}", self.record))
             }
             Shape::Json => {
                 if record.iter().all(u8::is_ascii_whitespace) {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let made = format::parse_json(&record).and_then(|json| self.defaults.json(json));
-                self.ready.extend(made.map_err(|why| format!("line {}: {why}", self.record))?);
+                let mut made = made.map_err(|why| format!("line {}: {why}", self.record))?.into_iter();
+                let first = made.next();
+                self.ready.extend(made);
+                Ok(first)
             }
         }
-        Ok(())
     }
 
     /// How many messages are held back, an unfinished record included. Ends the feed.

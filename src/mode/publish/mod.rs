@@ -90,6 +90,9 @@ impl Publish {
     fn publish(&mut self, driver: &mut Driver, now: Instant) {
         while self.pause.is_none_or(|until| until <= now) {
             self.pause = None;
+            if let Err(refusal) = self.publish_lines(driver, now) {
+                return refuse(&refusal, driver, now);
+            }
             let Some(message) = self.take(driver, now) else { break };
             if !driver.client.session.can_publish(message.qos) {
                 self.next = Some(message);
@@ -110,6 +113,22 @@ impl Publish {
             }
         }
         self.end_when_through(driver, now);
+    }
+
+    /// The path that counts: lines at QoS 0 go from the input into packets with nothing in between.
+    fn publish_lines(&mut self, driver: &mut Driver, now: Instant) -> Result<(), Refusal> {
+        if self.next.is_some() || self.stop_limit.is_some() || self.input_failed {
+            return Ok(());
+        }
+        let session = &mut driver.client.session;
+        while session.can_publish(QoS::AtMostOnce) {
+            match self.feed.lend_message(|message| session.publish_lent(message, now)) {
+                Some(sent) => sent?,
+                None => break,
+            };
+            self.published += 1;
+        }
+        Ok(())
     }
 
     fn take(&mut self, driver: &mut Driver, now: Instant) -> Option<Message> {

@@ -288,3 +288,47 @@ fn a_long_line_is_one_message() {
     assert_eq!(bytes, 1600 * 4096);
     assert_eq!(pieces, 100);
 }
+
+#[test]
+fn lines_that_are_lent_are_those_that_are_given() {
+    let mut random = Random::new(11);
+    for _ in 0..200 {
+        let input: Vec<u8> =
+            (0..random.next() % 400).map(|_| [b'a', b'b', b'\n'][random.next() as usize % 3]).collect();
+        let mut decoder = Decoder::new(Framing::Line, Kind::Binary);
+        let (mut lines, mut line) = (Vec::new(), Vec::new());
+        for chunk in input.chunks(1 + random.next() as usize % 50) {
+            decoder.push(Bytes::copy_from_slice(chunk));
+            loop {
+                if let Some(lent) = decoder.lend_line(<[u8]>::to_vec) {
+                    assert!(line.is_empty(), "in the middle of a line");
+                    lines.push(lent);
+                } else if let Some(piece) = decoder.poll_piece() {
+                    let piece = piece.unwrap();
+                    line.extend_from_slice(&piece.payload);
+                    lines.extend(piece.last.then(|| std::mem::take(&mut line)));
+                } else {
+                    break;
+                }
+            }
+        }
+        let ended: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+        assert_eq!(lines, ended[..ended.len() - 1]);
+    }
+}
+
+#[test]
+fn only_lines_are_lent() {
+    for framing in [Framing::Null, Framing::Whole, Framing::Base64, Framing::Json] {
+        let mut decoder = Decoder::new(framing, Kind::Binary);
+        decoder.push(Bytes::from_static(b"YQ==\n\0"));
+        assert_eq!(decoder.lend_line(<[u8]>::to_vec), None, "{framing:?}");
+    }
+    // Text is lent as far as it is checked, which the first look does.
+    let mut decoder = Decoder::new(Framing::Line, Kind::Text);
+    decoder.push(Bytes::from_static(b"good\nbad\xff\n"));
+    assert_eq!(decoder.lend_line(<[u8]>::to_vec), None);
+    assert!(decoder.poll_piece().is_some_and(|piece| piece.is_ok()));
+    assert_eq!(decoder.lend_line(<[u8]>::to_vec), None);
+    assert!(decoder.poll_piece().is_some_and(|piece| piece.is_err()));
+}

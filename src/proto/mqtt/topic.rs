@@ -14,11 +14,17 @@ pub fn check_name(topic: &str) -> Result<(), Reason> {
     if topic.len() > usize::from(u16::MAX) {
         return Err("the topic is longer than 65,535 bytes");
     }
-    match memchr::memchr3(0, b'+', b'#', topic.as_bytes()) {
+    match find_forbidden(topic) {
         None => Ok(()),
         Some(at) if topic.as_bytes()[at] == 0 => Err("the topic contains U+0000"),
         Some(_) => Err("the topic contains a wildcard (+ or #)"),
     }
+}
+
+/// Where the first U+0000 or wildcard stands. Topics are short and this is asked for each message: a search
+/// made for long texts costs four times as much.
+pub fn find_forbidden(topic: &str) -> Option<usize> {
+    topic.bytes().position(|byte| matches!(byte, 0 | b'+' | b'#'))
 }
 
 /// Checks a Topic Filter for SUBSCRIBE, `$share/group/filter` included.

@@ -14,16 +14,16 @@ pub struct Control {
 }
 
 /// A header: FIN and opcode, payload length, mask, its own length.
-struct Header {
-    first: u8,
-    payload: u64,
-    mask: Option<[u8; 4]>,
-    len: usize,
+pub struct Header {
+    pub first: u8,
+    pub payload: u64,
+    pub mask: Option<[u8; 4]>,
+    pub len: usize,
 }
 
 /// Parses a header, if all of it is there.
 #[inline]
-fn header(bytes: &[u8]) -> Option<Header> {
+pub fn header(bytes: &[u8]) -> Option<Header> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (payload, at) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
@@ -107,6 +107,19 @@ fn unmask(payload: &mut [u8], mask: Option<[u8; 4]>) {
     for (byte, key) in payload.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= key;
     }
+}
+
+/// The same, many bytes at a time.
+pub fn unmask_fast(payload: &mut [u8], mask: [u8; 4]) {
+    let mut wide = [0; 32];
+    wide.chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&mask));
+    let mut blocks = payload.chunks_exact_mut(32);
+    for block in &mut blocks {
+        for (byte, key) in block.iter_mut().zip(wide) {
+            *byte ^= key;
+        }
+    }
+    unmask(blocks.into_remainder(), Some(mask));
 }
 
 /// Appends an unmasked frame.

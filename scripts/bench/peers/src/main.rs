@@ -6,6 +6,7 @@
 
 mod args;
 mod frames;
+mod mqtt;
 mod pipes;
 mod servers;
 mod upgrade;
@@ -22,6 +23,8 @@ bench-peers WHAT [NAME=VALUE...]
   tcp-sink                             read until the end
   tcp-source bytes=N write=S           send N bytes, S a write
   tcp-echo                             echo bytes until the end, connection after connection
+  mqtt-sink   count=N [receive=R]      ws or TCP: count PUBLISHes, to the end; R: Receive Maximum in CONNACK
+  mqtt-source count=N size=S frame=one|many   ws or TCP: N PUBLISHes of S bytes, one or many to a frame
   feed      count=N size=S format=line|length|raw     write records to stdout
   drain     bytes=N [rate=R]           read N bytes from stdin, then to the end; at most R bytes a second
   pingpong  count=N size=S             write a line to stdout, read one from stdin; figures on stderr
@@ -38,6 +41,13 @@ fn run() -> io::Result<()> {
         "tcp-sink" => servers::tcp_sink(),
         "tcp-source" => servers::tcp_source(args.number("bytes")?, args.size("write")?),
         "tcp-echo" => servers::tcp_echo(),
+        "mqtt-sink" => {
+            let receive_maximum = args.text("receive").map_or(Ok(0), |_| args.number("receive"))?;
+            mqtt::sink(args.number("count")?, receive_maximum)
+        }
+        "mqtt-source" => {
+            mqtt::source(args.number("count")?, args.size("size")?, args.text("frame")? == "many")
+        }
         "feed" => pipes::feed(args.number("count")?, args.size("size")?, args.text("format")?),
         "drain" => pipes::drain(args.number("bytes")?, args.rate()?),
         "pingpong" => pipes::pingpong(args.size("count")?, args.size("size")?),
@@ -67,5 +77,11 @@ fn pace(start: u64, bytes: u64, rate: u64) {
 /// The monotonic clock in nanoseconds.
 fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The CPU time of this process in nanoseconds.
+fn cpu() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

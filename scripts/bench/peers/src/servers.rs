@@ -22,7 +22,8 @@ fn listen() -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-fn accept() -> io::Result<TcpStream> {
+/// Listens, says where, and waits for one connection.
+pub fn accept() -> io::Result<TcpStream> {
     let (stream, _) = listen()?.accept()?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -22,17 +22,20 @@ pub fn upgrade(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     };
     let rest = request.split_off(head + 4);
     let text = String::from_utf8_lossy(&request);
-    let key = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Key"))
-        .map(|(_, value)| value.trim())
-        .ok_or_else(|| io::Error::other("no Sec-WebSocket-Key"))?;
+    let field = |wanted: &str| {
+        let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim())
+    };
+    let key = field("Sec-WebSocket-Key").ok_or_else(|| io::Error::other("no Sec-WebSocket-Key"))?;
+    // The first that is offered: `mqtt` of an MQTT client.
+    let offered = field("Sec-WebSocket-Protocol").and_then(|offered| offered.split(',').next());
+    let protocol = offered.map_or(String::new(), |p| format!("Sec-WebSocket-Protocol: {}\r\n", p.trim()));
     let accept = base64(&sha1(format!("{key}{GUID}").as_bytes()));
     write!(
         stream,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
     )?;
     Ok(rest)
 }

@@ -34,9 +34,21 @@ impl Layout {
 pub fn publish(out: &mut BytesMut, version: Version, packet: &Outgoing<'_>) -> Result<(), Error> {
     let layout = layout(version, packet)?;
     out.reserve(layout.size());
-    out.put_u8(0x30 | u8::from(packet.dup) << 3 | (packet.qos as u8) << 1 | u8::from(packet.retain));
-    put_varint(out, layout.remaining);
-    put_bytes(out, packet.topic.as_bytes());
+    // Few appends: each of them looks for room, and a short message has hardly more than this.
+    let mut head = [0; 1 + 4 + 2];
+    head[0] = 0x30 | u8::from(packet.dup) << 3 | (packet.qos as u8) << 1 | u8::from(packet.retain);
+    // At most four bytes, as `layout` has checked.
+    let mut rest = layout.remaining;
+    let mut len = 1;
+    while rest > 0x7f {
+        head[len] = rest as u8 | 0x80;
+        rest >>= 7;
+        len += 1;
+    }
+    head[len] = rest as u8;
+    head[len + 1..len + 3].copy_from_slice(&(packet.topic.len() as u16).to_be_bytes());
+    out.extend_from_slice(&head[..len + 3]);
+    out.extend_from_slice(packet.topic.as_bytes());
     if packet.qos != QoS::AtMostOnce {
         out.put_u16(packet.pkid);
     }

@@ -1,6 +1,6 @@
 //! A bounded cursor over one packet's fields.
 
-use super::Error;
+use super::{super::topic, Error};
 
 const SHORT: Error = Error::Malformed("the packet ends inside a field");
 
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
     /// A Topic Name (section 4.7), perhaps empty.
     pub(super) fn topic(&mut self) -> Result<&'a str, Error> {
         let topic = self.utf8()?;
-        if memchr::memchr3(0, b'+', b'#', topic.as_bytes()).is_some() {
+        if topic::find_forbidden(topic).is_some() {
             return Err(Error::Malformed("a topic name contains a wildcard or U+0000 (section 4.7)"));
         }
         Ok(topic)

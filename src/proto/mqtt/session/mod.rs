@@ -46,7 +46,7 @@ pub use outgoing::PUBACK_AT_QOS_2;
 use requests::{Request, Subscription};
 use sent::Sent;
 use timers::{Ping, Timers};
-pub use types::{AckToken, Event, Message, Options, PublishId, Refusal, Timer};
+pub use types::{AckToken, Event, Lent, Message, Options, PublishId, Refusal, Timer};
 
 /// Above this many bytes in the out-buffer `can_publish` says no.
 const OUT_MARK: usize = 256 * 1024;

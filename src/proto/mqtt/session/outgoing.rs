@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Instant};
 
-use super::{Event, Message, OUT_MARK, Phase, PublishId, Refusal, Session, State, codec};
+use super::{Event, Lent, Message, OUT_MARK, Phase, PublishId, Refusal, Session, State, codec};
 use crate::proto::mqtt::packet::{Ack, Outgoing as Packet, PublishProperties, QoS};
 
 /// What [`Event::Violated`] says of a PUBACK in answer to a PUBLISH at QoS 2.
@@ -21,13 +21,21 @@ impl State {
             return Err(Refusal::NotNow);
         }
         if message.qos == QoS::AtMostOnce {
-            self.queue_publish(&message, 0, false)?;
-            self.qos0_accepted += 1;
-        } else {
-            let pkid = self.take_id().ok_or(Refusal::NotNow)?;
-            let serial = self.queue_publish(&message, pkid, false)?;
-            self.outgoing.insert(self.next_id, pkid, message, serial);
+            return self.publish_lent(message.lend());
         }
+        let pkid = self.take_id().ok_or(Refusal::NotNow)?;
+        let serial = self.queue_publish(message.lend(), message.qos, pkid, false)?;
+        self.outgoing.insert(self.next_id, pkid, message, serial);
+        self.next_id += 1;
+        Ok(self.next_id - 1)
+    }
+
+    fn publish_lent(&mut self, message: Lent<'_>) -> Result<PublishId, Refusal> {
+        if !self.can_publish(QoS::AtMostOnce) {
+            return Err(Refusal::NotNow);
+        }
+        self.queue_publish(message, QoS::AtMostOnce, 0, false)?;
+        self.qos0_accepted += 1;
         self.next_id += 1;
         Ok(self.next_id - 1)
     }
@@ -39,26 +47,26 @@ impl State {
     }
 
     /// Queues a PUBLISH as it is, or refuses what the server would not take; its serial number.
-    fn queue_publish(&mut self, message: &Message, pkid: u16, dup: bool) -> Result<u64, Refusal> {
-        if message.qos > self.limits.qos {
+    fn queue_publish(&mut self, message: Lent<'_>, qos: QoS, pkid: u16, dup: bool) -> Result<u64, Refusal> {
+        if qos > self.limits.qos {
             return Err(Refusal::QoS(self.limits.qos));
         }
         if message.retain && !self.limits.retain {
             return Err(Refusal::Retain);
         }
-        let properties = message.properties.as_deref();
+        let properties = message.properties;
         let alias = properties.and_then(|properties| properties.topic_alias);
         if alias.is_some_and(|alias| alias > self.limits.topic_alias) {
             return Err(Refusal::TopicAlias(self.limits.topic_alias));
         }
-        let known = alias.is_some_and(|alias| self.aliases.get(&alias) == Some(&message.topic));
+        let known = alias.is_some_and(|alias| self.aliases.get(&alias) == Some(message.topic));
         let packet = Packet {
             dup,
-            qos: message.qos,
+            qos,
             retain: message.retain,
-            topic: if known { "" } else { &message.topic },
+            topic: if known { "" } else { message.topic },
             pkid,
-            payload: &message.payload,
+            payload: message.payload,
             properties,
         };
         let serial = self.queue(|out, version| codec::publish(out, version, &packet))?;
@@ -78,7 +86,8 @@ impl State {
             let (id, pkid, dup) = (entry.id, entry.pkid, entry.sent);
             // What waits has a message: PUBREL does not wait.
             let Some(message) = entry.message.clone() else { return };
-            match self.queue_publish(&self.without_alias_above_limit(message), pkid, dup) {
+            let message = self.without_alias_above_limit(message);
+            match self.queue_publish(message.lend(), message.qos, pkid, dup) {
                 Ok(serial) => self.outgoing.waiting_queued(serial),
                 Err(refusal) => {
                     // The server of before took what this one does not: it shall be as if refused by PUBACK.
@@ -150,6 +159,12 @@ impl Session {
     /// Queues a PUBLISH. QoS 1 and 2 are kept until they are through.
     pub fn publish(&mut self, message: Message, _now: Instant) -> Result<PublishId, Refusal> {
         self.state.publish(message)
+    }
+
+    /// Queues a PUBLISH at QoS 0.
+    #[inline]
+    pub fn publish_lent(&mut self, message: Lent<'_>, _now: Instant) -> Result<PublishId, Refusal> {
+        self.state.publish_lent(message)
     }
 }
 

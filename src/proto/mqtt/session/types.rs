@@ -52,6 +52,26 @@ pub struct Message {
     pub properties: Option<Rc<PublishProperties>>,
 }
 
+/// The same, lent: enough for QoS 0, where nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Lent<'a> {
+    /// Topic Name, in full.
+    pub topic: &'a Rc<str>,
+    /// The payload.
+    pub payload: &'a [u8],
+    /// RETAIN flag.
+    pub retain: bool,
+    /// As in [`Message`].
+    pub properties: Option<&'a PublishProperties>,
+}
+
+impl Message {
+    pub(super) fn lend(&self) -> Lent<'_> {
+        let Message { topic, payload, retain, properties, .. } = self;
+        Lent { topic, payload, retain: *retain, properties: properties.as_deref() }
+    }
+}
+
 /// To be handed back by [`Session::acknowledge`](super::Session::acknowledge) when the message is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckToken {

@@ -1,6 +1,6 @@
 //! Each flow of packets on one connection, our side sending.
 
-use super::{peer::*, *};
+use super::{super::Lent, peer::*, *};
 
 #[test]
 fn qos0_is_confirmed_by_pingresp() {
@@ -17,6 +17,26 @@ fn qos0_is_confirmed_by_pingresp() {
         assert_eq!(owner.sent(), ["PINGREQ"]);
         assert_eq!(owner.given(PINGRESP), ["confirmed 1 left 0"]);
         assert_eq!((owner.session.unconfirmed(), owner.session.unknown()), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_lent_goes_out_as_what_is_given() {
+    for version in BOTH {
+        let mut owner = Owner::new(options(version));
+        let given = message("t", "a", 0);
+        let (topic, payload, now) = (&given.topic, &given.payload[..], owner.now);
+        let lent = Lent { topic, payload, retain: false, properties: None };
+        assert_eq!(owner.session.publish_lent(lent, now), Err(Refusal::NotNow));
+        let mut owner = Owner::connected(version);
+        assert_eq!(owner.session.publish_lent(lent, now), Ok(0));
+        assert_eq!(owner.publish("t", "a", 0), Ok(1));
+        assert_eq!(owner.sent(), ["PUBLISH t a q0", "PUBLISH t a q0"]);
+        assert_eq!((owner.session.unconfirmed(), owner.session.in_flight()), (2, 0));
+        let wildcard = "t/#".into();
+        let forbidden = Lent { topic: &wildcard, ..lent };
+        assert!(matches!(owner.session.publish_lent(forbidden, now), Err(Refusal::Codec(_))));
+        assert_eq!(owner.session.unconfirmed(), 2);
     }
 }
 
