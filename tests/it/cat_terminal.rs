@@ -14,13 +14,13 @@ use crate::support::{
 };
 
 /// The command on a terminal of its own; what is written to it is typed.
-fn at_a_terminal(command: Wspipe) -> Running {
+pub fn at_a_terminal(command: Wspipe) -> Running {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/terminal.py");
     command.inside(&websockets::python().to_string_lossy()).around([script]).open_stdin().start()
 }
 
 #[track_caller]
-fn wait_screen(running: &Running, text: &str) {
+pub fn wait_screen(running: &Running, text: &str) {
     let shown = || String::from_utf8_lossy(&running.stdout_so_far()).contains(text);
     assert!(
         wait_until(shown),

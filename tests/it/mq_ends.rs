@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::{
     mq_pipes::{open_urls, publish, subscribe, subscribed},
     support::{
-        Wspipe, free_port,
+        free_port,
         mosquitto::{self, PASSWORD, USER},
         wait_until,
         watcher::Watcher,
@@ -53,71 +53,6 @@ fn a_wrong_password_is_67() {
             run.status(67).stdout_is("").one_line(&["refused the login"]);
         }
         publish(&url, &["-t", "open/a", "-m", "x", "-V", "311"]).run().status(67);
-    }
-}
-
-// --- Wills
-
-fn with_will(run: Wspipe, topic: &str) -> Wspipe {
-    run.args(["--will-topic", topic, "--will-payload", "gone"])
-}
-
-/// Every clean way out, this often.
-const ROUNDS: usize = 12;
-
-#[test]
-fn clean_exits_fire_no_will() {
-    for (url, kind) in open_urls().iter().zip(["ws", "tcp"]) {
-        let will = format!("wills/{kind}");
-        let mut watcher = Watcher::subscribe(mosquitto::shared().tcp, &will);
-        for version in ["5", "311"] {
-            for _ in 0..ROUNDS {
-                for qos in ["0", "1", "2"] {
-                    let args = ["-t", "wills/x", "-m", "x", "-q", qos, "-V", version];
-                    with_will(publish(url, &args), &will).run().status(0).says_nothing();
-                }
-                let args = ["-t", "wills/x", "-l", "-V", version];
-                with_will(publish(url, &args), &will).stdin("a\nb\n").run().status(0);
-                let args = ["-t", "wills/none", "-E", "-V", version];
-                with_will(subscribe(url, &args), &will).run().status(0);
-            }
-        }
-        assert_eq!(watcher.all_so_far(), []);
-    }
-}
-
-#[test]
-fn signals_and_closed_readers_fire_no_will() {
-    let url = mosquitto::shared().ws_url();
-    let will = "wills/signals";
-    let mut watcher = Watcher::subscribe(mosquitto::shared().tcp, will);
-    for signal in [Signal::TERM, Signal::INT] {
-        let sub = subscribed(with_will(subscribe(&url, &["-t", "wills/none"]), will));
-        sub.signal(signal);
-        sub.finish().signalled(signal);
-        let mut from =
-            with_will(publish(&url, &["-t", "wills/x", "-l", "-q", "1"]), will).open_stdin().start();
-        let mut seen = Watcher::subscribe(mosquitto::shared().tcp, "wills/x");
-        from.write("a\n");
-        seen.next();
-        from.signal(signal);
-        from.finish().signalled(signal);
-    }
-    // The reader of stdout goes away on an idle topic.
-    let mut sub = subscribed(with_will(subscribe(&url, &["-t", "wills/none"]), will).open_stdout());
-    drop(sub.take_stdout());
-    sub.finish().status(0).says_nothing();
-    assert_eq!(watcher.all_so_far(), []);
-}
-
-#[test]
-fn a_kill_fires_the_will() {
-    for url in open_urls() {
-        let mut watcher = Watcher::subscribe(mosquitto::shared().tcp, "wills/killed");
-        let sub = subscribed(with_will(subscribe(&url, &["-t", "wills/none"]), "wills/killed"));
-        sub.signal(Signal::KILL);
-        assert_eq!(watcher.next().payload, b"gone");
-        sub.finish().signalled(Signal::KILL);
     }
 }
 

@@ -18,7 +18,7 @@ fn request(url: &str, args: &[&str]) -> Wspipe {
 
 /// Answers each request below `topic` with its own payload in brackets, through `sub --json | pub --in json`.
 #[track_caller]
-fn responder(url: &str, topic: &str, count: &str) -> Running {
+pub fn responder(url: &str, topic: &str, count: &str) -> Running {
     let ready = temp_dir("responder").join("ready");
     let script = r#"
         "$WSPIPE" sub "$1" -t "$2" -q 1 -C "$3" -W 15 --ready "$4" \

@@ -48,6 +48,8 @@ struct Subscribe {
     step: Step,
     /// Answers to the first requests that are still to come.
     unanswered: usize,
+    /// UNSUBACK is in, or nothing was unsubscribed from.
+    unsubscribed: bool,
     asked: bool,
     granted: bool,
     ready: Option<Ready>,
@@ -82,6 +84,7 @@ pub fn machine(endpoint: &Endpoint, options: &config::Subscribe, world: World) -
         last: None,
         step: Step::Asking,
         unanswered: 0,
+        unsubscribed: options.unsubscribe.is_empty(),
         asked: false,
         granted: false,
         ready: None,
@@ -266,6 +269,8 @@ impl Command for Subscribe {
 
     fn doing(&self) -> &'static str {
         match self.step {
+            // It was asked for first.
+            Step::Asking if !self.unsubscribed => "waiting for UNSUBACK",
             Step::Asking => "waiting for SUBACK",
             Step::Running => "subscribed",
             Step::Finishing => "finishing",
@@ -328,6 +333,7 @@ impl Command for Subscribe {
     }
 
     fn handle_unsubscribed(&mut self, filters: &[String], reasons: &[u8], driver: &mut Driver, now: Instant) {
+        self.unsubscribed = true;
         for (filter, code) in filters.iter().zip(reasons) {
             if *code >= 0x80 {
                 let failure = driver.client.unsubscribe_denied(filter, *code);

@@ -5,6 +5,7 @@ mod run;
 
 #[cfg(feature = "tls")]
 pub mod certs;
+pub mod fields;
 pub mod mosquitto;
 #[cfg(feature = "tls")]
 pub mod nginx;
