@@ -365,6 +365,12 @@ impl Command for Subscribe {
             self.quiet_at = None;
             self.begin_finish(driver, now);
         } else if self.finish_by.is_some_and(|at| at <= now) {
+            if self.last.is_some_and(|token| !driver.client.session.is_complete(token)) {
+                let url = driver.client.url();
+                warn!(
+                    "{url}: no PUBREL in time: the last message is written, but the server may send it again"
+                );
+            }
             driver.finish(now);
         }
     }

@@ -110,7 +110,8 @@ impl State {
         }
     }
 
-    /// The answer, or the progress of what is sent, that is overdue first. Queues are in order of sending: only their oldest count.
+    /// The answer, or the progress of what is sent, that is overdue first. Queues are in order of sending: only
+    /// their oldest count.
     fn next_answer(&self) -> Option<(Instant, Timer)> {
         let limit = self.options.ack_timeout;
         let sent = |serial: Option<u64>| self.sent.at(serial?);
@@ -123,7 +124,7 @@ impl State {
             (self.answer_by(ping.max(ping.and(self.timers.life)), self.ping_limit()), Timer::PingResp),
             (self.answer_by(sent(request), limit), Timer::Subscription),
             (self.answer_by(sent(publish), limit), Timer::Publish),
-            (self.answer_by(sent(release), limit), Timer::Publish),
+            (self.answer_by(sent(release), limit), Timer::Release),
         ];
         deadlines.into_iter().filter_map(|(at, timer)| Some((at?, timer))).min_by_key(|deadline| deadline.0)
     }

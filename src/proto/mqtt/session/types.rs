@@ -93,8 +93,10 @@ pub enum Timer {
     PingResp,
     /// SUBACK or UNSUBACK did not come.
     Subscription,
-    /// PUBACK, PUBREC or PUBCOMP did not come.
+    /// PUBACK or PUBREC did not come.
     Publish,
+    /// PUBCOMP did not come.
+    Release,
     /// The socket took nothing of what is to be sent.
     Sending,
 }

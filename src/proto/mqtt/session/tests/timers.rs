@@ -151,7 +151,7 @@ fn acknowledgements_have_a_limit() {
                 owner.pass(20 * SECOND);
                 owner.given(&ack(V5, PUBREC, 1, 0));
             },
-            Timer::Publish,
+            Timer::Release,
         ),
     ];
     for (step, timer) in steps {
