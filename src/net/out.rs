@@ -15,13 +15,15 @@ pub(super) struct Out {
     queue: Vec<u8>,
     /// How much of `queue` the kernel has.
     head: usize,
+    /// The last write found the socket full.
+    blocked: bool,
     /// Why writing failed. The queue is empty then.
     failed: Option<Lost>,
 }
 
 impl Out {
     pub(super) fn new(stream: Stream) -> Out {
-        Out { stream, queue: Vec::new(), head: 0, failed: None }
+        Out { stream, queue: Vec::new(), head: 0, blocked: false, failed: None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,10 +40,14 @@ impl Out {
         while self.head < self.queue.len() {
             match self.stream.write(&self.queue[self.head..]) {
                 Ok(n) if n > 0 => self.head += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Ok(false);
+                }
                 other => return Err(self.fail(other)),
             }
         }
+        self.blocked = false;
         self.head = 0;
         self.queue.clear();
         if self.queue.capacity() > KEEP_QUEUE {
@@ -68,13 +74,28 @@ impl Out {
         self.append(rest);
     }
 
+    /// Writes the queue where it is longer than `most`, and the socket was not found full by the last write: for
+    /// that the next `drain` looks again. Failures are kept for `check`.
+    #[inline]
+    pub(super) fn drain_if_above(&mut self, most: usize) {
+        if self.len() > most && !self.blocked {
+            let _ = self.drain();
+        }
+    }
+
     pub(super) fn append(&mut self, rest: &[u8]) {
+        self.tail().extend_from_slice(rest);
+    }
+
+    /// The queue, to append to.
+    #[inline]
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         // Moving the queue down is paid for by what has left.
         if self.head > self.queue.len() / 2 {
             self.queue.drain(..self.head);
             self.head = 0;
         }
-        self.queue.extend_from_slice(rest);
+        &mut self.queue
     }
 
     fn fail(&mut self, result: io::Result<usize>) -> Lost {

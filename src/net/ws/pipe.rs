@@ -3,7 +3,8 @@
 //! What comes is read into one buffer. A whole message in one frame that lies there complete is given out as
 //! it is: no copy, no count of references, a third of the time. Everything else (control frames, fragments,
 //! frames larger than the buffer, whatever breaks the protocol) is tungstenite's. It is handed exactly one frame
-//! at a time, so that between two frames it holds no byte and either way can be taken.
+//! at a time, so that between two frames it holds no byte and either way can be taken. What is sent is made into
+//! frames here as well, but for Close and the answers to Ping and Close.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write},
@@ -12,6 +13,10 @@ use std::{
 
 use tungstenite::protocol::Role;
 
+use super::{
+    WRITE_BUFFER,
+    mask::{Keys, apply},
+};
 use crate::{
     net::{out::Out, stream::Stream},
     proto::link::Kind,
@@ -31,6 +36,7 @@ pub(super) struct Pipe {
     /// Bytes that reads may still take from the socket.
     pub(super) allowance: usize,
     role: Role,
+    keys: Keys,
     /// Read and not given out: `start..end`.
     buffer: Vec<u8>,
     start: usize,
@@ -95,6 +101,7 @@ impl Pipe {
             accepted: 0,
             allowance: usize::MAX,
             role,
+            keys: Keys::new(),
             buffer,
             start: 0,
             end,
@@ -154,6 +161,36 @@ impl Pipe {
 
     pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.buffer[range]
+    }
+
+    /// Queues a frame whose first byte is `first`; writes where much has gathered. tungstenite hands over at once
+    /// what it has of its own, so that all leaves in the order in which it was given.
+    #[inline]
+    pub(super) fn put_frame(&mut self, first: u8, payload: &[u8]) {
+        let mut head = [first; 10];
+        let (short, len) = match payload.len() {
+            short @ 0..=125 => (short as u8, 2),
+            long @ 126..=0xffff => {
+                head[2..4].copy_from_slice(&(long as u16).to_be_bytes());
+                (126, 4)
+            }
+            long => {
+                head[2..].copy_from_slice(&(long as u64).to_be_bytes());
+                (127, 10)
+            }
+        };
+        let key = (self.role == Role::Client).then(|| self.keys.next());
+        head[1] = short | if key.is_some() { 0x80 } else { 0 };
+        let queue = self.out.tail();
+        queue.reserve(len + 4 + payload.len());
+        queue.extend_from_slice(&head[..len]);
+        queue.extend_from_slice(key.as_ref().map_or(&[], |key| &key[..]));
+        let start = queue.len();
+        queue.extend_from_slice(payload);
+        if let Some(key) = key {
+            apply(&mut queue[start..], key);
+        }
+        self.out.drain_if_above(WRITE_BUFFER);
     }
 
     /// Reads more into the buffer, behind what waits there; `WouldBlock`, or else there is more, or the end,
@@ -249,7 +286,11 @@ impl io::Read for Pipe {
 
 impl Write for Pipe {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.put(buf);
+        if self.out.len() + buf.len() <= WRITE_BUFFER {
+            self.out.append(buf);
+        } else {
+            self.out.put(buf);
+        }
         self.accepted += buf.len() as u64;
         Ok(buf.len())
     }
@@ -258,15 +299,4 @@ impl Write for Pipe {
         let _ = self.out.drain();
         Ok(())
     }
-}
-
-/// Masks or unmasks (RFC 6455 section 5.3).
-fn apply(payload: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
-    let mut blocks = payload.chunks_exact_mut(wide.len());
-    for block in &mut blocks {
-        block.iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
-    }
-    blocks.into_remainder().iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
 }
