@@ -252,8 +252,8 @@ impl Client {
             Timer::ConnAck => format!("{}: no CONNACK in time", self.url),
             Timer::PingResp => format!("{}: {doing}: no answer to PINGREQ in time", self.url),
             Timer::Subscription => format!("{}: {doing}: no acknowledgement in time", self.url),
-            Timer::Publish => format!("{}: {doing}: no PUBACK or PUBREC in time", self.url),
-            Timer::Release => format!("{}: {doing}: no PUBCOMP in time", self.url),
+            Timer::Publish => format!("{}: {doing}: no acknowledgement (PUBACK or PUBREC) in time", self.url),
+            Timer::Release => format!("{}: {doing}: no acknowledgement (PUBCOMP) in time", self.url),
             // Never told: PINGREQ goes out then.
             Timer::KeepAlive => format!("{}: {doing}: nothing in time", self.url),
             Timer::Sending => {
