@@ -16,6 +16,7 @@ mod cat_terminal;
 mod echo;
 mod format;
 mod hostile;
+mod limits;
 mod mq_ends;
 mod mq_flags;
 mod mq_kill;

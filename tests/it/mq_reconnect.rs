@@ -199,7 +199,7 @@ fn qos_0_that_may_be_lost_is_counted() {
         })
     });
     let run = publish(&server, &["-t", "a", "-l"]).stdin("1\n2\n3\n").run();
-    run.status(55).says(&["connecting again", "3 sent but not confirmed"]);
+    run.status(55).says(&["connecting again", "3 not confirmed"]);
     server.finish();
 }
 

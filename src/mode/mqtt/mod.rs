@@ -127,6 +127,8 @@ impl Client {
     pub fn handle_connected(&mut self, by: Instant, now: Instant) {
         self.started = Some(now);
         self.ended = false;
+        // What the last one did not get to say.
+        self.ending.clear();
         self.closed = None;
         self.login_denied = false;
         self.session.handle_connected(now, by);
@@ -285,6 +287,11 @@ impl Client {
             self.session.disconnect_for_now(0, now);
             self.ending.push_back(close_normally());
         }
+    }
+
+    /// DISCONNECT and Close are given to the loop.
+    pub fn has_said_all(&self) -> bool {
+        self.ended && self.ending.is_empty()
     }
 
     /// The next thing to send: all packets that gathered, as one binary frame; at the end Close.
