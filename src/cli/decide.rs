@@ -129,7 +129,13 @@ fn serve(low: LowArgs) -> Result<Mode, UsageError> {
 
 /// No more than `most` positionals.
 fn at_most(low: &LowArgs, most: usize, takes: &str) -> Result<(), UsageError> {
-    let Some(extra) = low.positionals.get(most) else { return Ok(()) };
+    let Some(last) = low.positionals.get(most) else { return Ok(()) };
+    // The URL is hardly what should not be there.
+    let is_url = |text: &&OsString| text.to_string_lossy().contains("://");
+    let extra = match low.positionals[..most].iter().rfind(|text| !is_url(text)) {
+        Some(other) if is_url(&last) => other,
+        _ => last,
+    };
     let (name, extra) = (low.command.name(), shown(&extra.to_string_lossy()));
     Err(UsageError::new(format!("{extra} is one argument too many: 'wspipe {name}' takes {takes}")))
 }

@@ -37,7 +37,7 @@ impl std::error::Error for UsageError {}
 /// Longer arguments are cut in messages.
 const SHOWN: usize = 80;
 
-/// An argument in quotes, for a message: control characters escaped, a URL's login left out.
+/// An argument in quotes, for a message: control characters escaped, a URL's login and query left out.
 pub fn shown(argument: &str) -> String {
     let mut text = argument.to_owned();
     // To the last '@', wherever it is: a password may hold an unencoded '/'.
@@ -49,6 +49,10 @@ pub fn shown(argument: &str) -> String {
             None => end,
         };
         text.replace_range(start..end, if start < end { "..." } else { "" });
+    }
+    // Tokens are handed over in queries.
+    if let Some(query) = text.find("://").and_then(|at| Some(at + text[at..].find('?')? + 1)) {
+        text.replace_range(query.., "...");
     }
     let mut quoted = String::from("'");
     for (index, c) in text.chars().enumerate() {
@@ -80,6 +84,8 @@ mod tests {
             ("a@b", "'a@b'"),
             ("@", "'@'"),
             ("a@ws://b", "'a@ws://b'"),
+            ("ws://h/x?token=abc", "'ws://h/x?...'"),
+            ("what?", "'what?'"),
         ] {
             assert_eq!(shown(argument), expected);
         }

@@ -165,7 +165,7 @@ impl LowArgs {
             cat: LowCat::extract(&mut args)?,
             client: LowClient::extract(&mut args)?,
             topics: args.all("--topic")?,
-            message: args.last("--message")?,
+            message: args.only("--message")?,
             qos: args.last("--qos")?,
             retain: args.has("--retain"),
             username: args.last("--username")?,
@@ -282,6 +282,21 @@ impl Extract {
     /// Of several the last one holds, as an alias with a default of one's own needs it.
     fn last<T: FromArg>(&mut self, long: &'static str) -> Result<Option<T>, UsageError> {
         Ok(self.all(long)?.pop())
+    }
+
+    /// Given twice it would drop one of them; `mqtt` has one with a default.
+    fn only<T: FromArg>(&mut self, long: &'static str) -> Result<Option<T>, UsageError> {
+        let mut all = self.all(long)?;
+        if all.len() > 1 && self.command != Command::Mqtt {
+            return Err(self.explain(
+                long,
+                pico_args::Error::ArgumentParsingFailed {
+                    cause: "is given twice, and this publishes one message: -l publishes the lines of stdin"
+                        .into(),
+                },
+            ));
+        }
+        Ok(all.pop())
     }
 
     fn all<T: FromArg>(&mut self, long: &'static str) -> Result<Vec<T>, UsageError> {

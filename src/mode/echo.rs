@@ -328,6 +328,10 @@ impl Machine for Echo {
         self.state == State::Closing
     }
 
+    fn is_late(&self) -> bool {
+        Failure::is_late(&self.failure)
+    }
+
     fn poll_next(&self) -> Next {
         if self.state == State::Starting { Next::Connect } else { Next::Done }
     }

@@ -111,6 +111,11 @@ pub trait Machine {
     /// begins, even where the socket takes nothing more.
     fn is_closing(&self) -> bool;
 
+    /// A limit has run out: what is left to be said and heard gets little time.
+    fn is_late(&self) -> bool {
+        false
+    }
+
     /// Asked where there is no connection: what now?
     fn poll_next(&self) -> Next;
 
@@ -177,6 +182,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// See [`Machine::is_late`].
+    fn is_late(failure: &Option<Failure>) -> bool {
+        failure.as_ref().is_some_and(|failure| failure.kind == Kind::TimedOut)
+    }
+
     fn new(kind: Kind, text: impl Into<String>) -> Failure {
         Failure { kind, text: text.into() }
     }

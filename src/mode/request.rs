@@ -187,6 +187,16 @@ impl Command for Request {
                 self.out.push(&record);
             }
         }
+        if driver.is_over() {
+            // No more will come: the others are printed all the same.
+            self.pending.retain_mut(|pending| match pending.record.take() {
+                Some(record) => {
+                    self.out.push(&record);
+                    false
+                }
+                None => true,
+            });
+        }
         if !driver.is_up() || !self.subscribed || driver.is_stopped() {
             return;
         }
@@ -284,7 +294,10 @@ impl Command for Request {
 
     fn take_outcome(&mut self, driver: &mut Driver) -> Result<(), Failure> {
         let left = self.unanswered() as u64 + self.feed.count_rest();
-        let note = format!("{left} of the requests are without a response");
+        let note = match left {
+            1 => "1 request is without a response".to_owned(),
+            _ => format!("{left} requests are without a response"),
+        };
         match driver.failure().take() {
             Some(mut failure) => {
                 if left > 0 && failure.kind != Kind::Unreachable {

@@ -464,6 +464,10 @@ impl Machine for RoundTrip {
         matches!(self.step, Step::Closing | Step::Leaving)
     }
 
+    fn is_late(&self) -> bool {
+        Failure::is_late(&self.failure)
+    }
+
     fn poll_next(&self) -> Next {
         if self.step == Step::Connecting { Next::Connect } else { Next::Done }
     }

@@ -114,8 +114,7 @@ impl Connection {
     /// poll(2) under TLS and in the frame buffer. Pings are answered by themselves (then `queued` is above
     /// zero until a flush), and so is the peer's Close.
     ///
-    /// A Close code that no peer may send (1005, 1006, 999) is shown as 1002 with the reason "Protocol
-    /// violation" where we had not sent Close before: the real one is lost in tungstenite.
+    /// A Close code that no peer may send (1005, 1006, 999) is a violation.
     pub fn read(&mut self) -> Read<'_> {
         if let Some(lost) = &self.lost {
             return Read::Lost(lost.clone());
@@ -276,6 +275,13 @@ impl Framed {
             match self.ws.read() {
                 Ok(message) => {
                     self.count_answer(&message, active);
+                    let code = self.ws.get_ref().close_code.filter(|_| message.is_close());
+                    if let Some(code) = code.filter(|code| !CloseCode::from(*code).is_allowed()) {
+                        // The answer, 1002, is on its way. Its failure changes nothing.
+                        let _ = self.ws.flush();
+                        let text = format!("Close with the code {code}, which nobody may send");
+                        return Read::Lost(sticky.insert(Lost::Violation(1002, text)).clone());
+                    }
                     if message.is_ping() {
                         // The Pong goes before whatever is sent next, so that ends of frames can be counted.
                         // A failure is kept for the next flush.

@@ -22,6 +22,8 @@ const BYTES_A_TURN: usize = 1024 * 1024;
 /// How long the server may take to end the TCP connection once Close went both ways.
 pub(super) const LINGER: Duration = Duration::from_millis(250);
 
+/// The same for its Close, where a limit has run out already.
+const LATE: Duration = Duration::from_secs(1);
 /// A connection that held so long was a good one: the next backoff begins anew.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -220,7 +222,11 @@ impl Loop<'_> {
 
     /// Takes what the machine wants sent while the queue is short, and flushes.
     pub(super) fn transmit(&mut self, now: Instant) {
-        let Err(lost) = self.try_transmit(now) else { return };
+        self.await_close(now);
+        let outcome = self.try_transmit(now);
+        // What is sent may be found unfit only then.
+        self.await_close(now);
+        let Err(lost) = outcome else { return };
         if let Link::Up(up) = &mut self.link {
             // What the peer said before it went is still to be read: messages, a Close, a refusal.
             up.broken = Some(lost);
@@ -228,11 +234,17 @@ impl Loop<'_> {
         }
     }
 
+    /// From when on the peer's Close is waited for.
+    fn await_close(&mut self, now: Instant) {
+        let Link::Up(up) = &mut self.link else { return };
+        if up.close_by.is_none() && self.machine.is_closing() {
+            let limit = self.endpoint.close_timeout;
+            up.close_by = Some(now + if self.machine.is_late() { limit.min(LATE) } else { limit });
+        }
+    }
+
     fn try_transmit(&mut self, now: Instant) -> Result<(), Lost> {
         let Link::Up(up) = &mut self.link else { return Ok(()) };
-        if self.machine.is_closing() {
-            up.close_by.get_or_insert(now + self.endpoint.close_timeout);
-        }
         if up.broken.is_some() {
             return Ok(());
         }

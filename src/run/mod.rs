@@ -191,11 +191,11 @@ impl Loop<'_> {
             (Some(error), ..) => Some(Error::Stdout(error)),
             (None, Ok(()), None) => None,
             (None, Ok(()), Some(stalled)) => {
-                let text = format!("{}: {stalled}", self.endpoint.url);
+                let text = format!("{}: {stalled}", self.endpoint.url.shown());
                 Some(Error::Mode(Failure { kind: Kind::TimedOut, text }))
             }
             (None, Err(failure), stalled) if failure.kind == Kind::Unreachable => {
-                stalled.iter().for_each(|stalled| log::warn!("{}: {stalled}", self.endpoint.url));
+                stalled.iter().for_each(|stalled| log::warn!("{}: {stalled}", self.endpoint.url.shown()));
                 self.unreachable.map(Error::Net)
             }
             (None, Err(mut failure), stalled) => {

@@ -8,7 +8,7 @@ use std::{
     },
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -32,6 +32,8 @@ impl Signals {
             flag::register_usize(number, Arc::clone(&last), number as usize)?;
             low_level::pipe::register(number, handler.try_clone()?)?;
         }
+        // A write beyond the limit of file sizes is then an error like any other.
+        flag::register(signal::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(Signals { wake, last })
     }
 

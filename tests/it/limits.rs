@@ -19,9 +19,110 @@ use crate::{
     support::{
         bash, hex,
         scripted::{Conn, Scripted, frame},
-        wait_until, wspipe,
+        temp_dir, wait_until, wspipe,
     },
 };
+
+#[test]
+fn refused_input_does_not_wait_for_a_silent_server() {
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.drain()
+    });
+    for (input, args) in
+        [(&b"fine\nna\xefve\n"[..], &[][..]), (b"\xff\n", &[]), (b"!!\n", &["--in", "base64"])]
+    {
+        let run = wspipe(["cat", &server.ws("/"), "--close-timeout", "0.4"]).args(args).stdin(input).run();
+        run.status(26).says(&["line"]).within(Duration::from_secs(3));
+    }
+    server.finish();
+}
+
+#[test]
+fn a_limit_that_has_run_out_waits_a_second_for_close_at_most() {
+    let server = Scripted::start(Conn::drain);
+    let over_websocket = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.drain()
+    });
+    for url in [server.mqtt(), over_websocket.ws("/mqtt")] {
+        for args in [
+            &["sub", "-t", "a", "-W", "0.3"][..],
+            &["pub", "-t", "a", "-m", "b", "--connect-timeout", "0.3"],
+            &["mqtt", "--connect-timeout", "0.3"],
+        ] {
+            let run = wspipe([args[0], &url]).args(&args[1..]).run();
+            run.status(28).within(Duration::from_secs(3));
+        }
+    }
+    let run = wspipe(["cat", &over_websocket.ws("/"), "--no-stdin", "--until", "x", "-W", "0.3"]).run();
+    run.status(28).within(Duration::from_secs(3));
+    server.finish();
+    over_websocket.finish();
+}
+
+#[test]
+fn responses_that_came_are_printed_though_one_is_missing() {
+    let server = Scripted::start(|conn| {
+        broker(conn, |packet| match packet[0] >> 4 {
+            3 if packet.ends_with(b"2") => Say::Nothing,
+            3 => {
+                let (topic, correlation) = asked(packet);
+                Say::These(response(
+                    &topic,
+                    Some(&correlation),
+                    &format!("answer {}", *packet.last().unwrap() as char),
+                ))
+            }
+            _ => Say::Usual,
+        })
+    });
+    let run = wspipe(["rr", &server.mqtt(), "-t", "a", "-l", "-W", "0.5"]).stdin("1\n2\n3\n").run();
+    run.status(28).stdout_is("answer 1\nanswer 3\n").one_line(&["request 2", "1 request is without"]);
+    server.finish();
+}
+
+#[test]
+fn a_close_code_that_nobody_may_send() {
+    for code in [1005u16, 1006, 1015, 999, 2000] {
+        let server = Scripted::start(move |conn| {
+            conn.upgrade()?;
+            conn.write(frame(0x88, &code.to_be_bytes()))?;
+            assert_eq!(conn.frame()?.1[..2], 1002u16.to_be_bytes());
+            conn.end()
+        });
+        let run = wspipe(["cat", &server.ws("/"), "--no-stdin"]).run();
+        run.status(8).one_line(&[&code.to_string()]);
+        server.finish();
+    }
+}
+
+#[test]
+fn no_line_shows_the_query() {
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.close(1000, "")
+    });
+    let url = server.ws("/x?token=abc123");
+    for args in [&["-ddd", "-C", "3"][..], &["one", "two"], &["--bad"]] {
+        wspipe(["cat", &url]).args(args).run().never_says(&["abc123"]);
+    }
+    server.finish();
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_23() {
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.write(frame(0x81, &[b'x'; 5000]))?;
+        conn.messages_to_close().map(|_| ())
+    });
+    let file = temp_dir("limits").join("out");
+    let script = r#"ulimit -f 1; "$WSPIPE" cat "$1" --no-stdin -w 1 >"$2""#;
+    let run = bash(script, [server.ws("/").as_ref(), file.as_os_str()]).run();
+    run.status(23).one_line(&["stdout"]);
+    server.finish();
+}
 
 /// A broker over TCP that answers SUBSCRIBE with `count` messages of 10,000 bytes.
 fn talkative(count: usize) -> Scripted {

@@ -68,7 +68,7 @@ fn a_response_topic_of_ones_own_and_the_time_it_took() {
 fn nobody_answers() {
     let url = mosquitto::shared().ws_url();
     let run = request(&url, &["-t", "rr/nobody", "-m", "x", "-W", "0.5"]).run();
-    run.status(28).stdout_is("").says(&["no response to request 1", "1 of the requests"]);
+    run.status(28).stdout_is("").says(&["no response to request 1", "1 request is without"]);
     run.within(Duration::from_secs(4));
 }
 
@@ -199,7 +199,7 @@ fn correlation_and_response_topics_are_unique() {
 #[test]
 fn some_without_a_response() {
     let (run, _) = scripted(&["-l"], "1\n2\n3\n", 3, |seen| response(&seen[0].0, Some(&seen[0].1), "only"));
-    run.status(28).stdout_is("only\n").says(&["request 2", "2 of the requests"]);
+    run.status(28).stdout_is("only\n").says(&["request 2", "2 requests are without"]);
 }
 
 #[test]

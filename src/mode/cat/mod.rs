@@ -88,7 +88,7 @@ impl Cat {
         let kind = if options.binary { link::Kind::Binary } else { link::Kind::Text };
         let escape = world.terminal && !options.raw;
         Cat {
-            url: endpoint.url.to_string(),
+            url: endpoint.url.shown(),
             phase: Phase::Starting,
             outgoing: Outgoing::new(options, kind),
             encoder: Encoder::new(options.output, escape, options.strict),
@@ -442,6 +442,10 @@ impl Machine for Cat {
 
     fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Draining | Phase::Closing)
+    }
+
+    fn is_late(&self) -> bool {
+        Failure::is_late(&self.failure)
     }
 
     fn poll_next(&self) -> Next {

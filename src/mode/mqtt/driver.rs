@@ -86,6 +86,8 @@ pub struct Driver {
     limit: Option<(Instant, Duration)>,
     /// What was wanted is there.
     met: bool,
+    /// A limit of the way out has run out.
+    late: bool,
     rival: Rival,
 }
 
@@ -114,6 +116,7 @@ impl Driver {
             last_stall: None,
             limit: None,
             met: false,
+            late: false,
             rival: Rival::new(options.client_id.is_some()),
         }
     }
@@ -133,7 +136,7 @@ impl Driver {
     pub fn handle_limit(&mut self, now: Instant) {
         let Some((_, length)) = self.limit.filter(|(at, _)| *at <= now && !self.is_over()) else { return };
         if self.met {
-            return self.finish(now);
+            return self.handle_late(now);
         }
         let text =
             format!("{}: not done within {} s: the time is over", self.client.url(), length.as_secs_f64());
@@ -153,6 +156,17 @@ impl Driver {
     /// See [`crate::mode::Machine::is_closing`].
     pub fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Leaving)
+    }
+
+    /// See [`crate::mode::Machine::is_late`].
+    pub fn is_late(&self) -> bool {
+        self.late || Failure::is_late(&self.failure)
+    }
+
+    /// A limit of the way out has run out.
+    pub fn handle_late(&mut self, now: Instant) {
+        self.late = true;
+        self.finish(now);
     }
 
     /// SIGINT or SIGTERM has come.

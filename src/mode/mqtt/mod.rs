@@ -161,11 +161,11 @@ impl Client {
         let old = !v5 || code < 0x80;
         let name = if old { reason::connack_v311(code) } else { reason::name(code) };
         let login = if old { matches!(code, 4 | 5) } else { matches!(code, 0x86 | 0x87 | 0x8a | 0x8c) };
-        let kind = if login { Kind::Login } else { Kind::Ended };
+        let (kind, what) = if login { (Kind::Login, "login") } else { (Kind::Ended, "connection") };
         let more = details(text, reference);
         Some(Failure::new(
             kind,
-            format!("{}: the server refused the login: CONNACK 0x{code:02x} {name}{more}", self.url),
+            format!("{}: the server refused the {what}: CONNACK 0x{code:02x} {name}{more}", self.url),
         ))
     }
 
@@ -234,6 +234,9 @@ impl Client {
     /// The server broke the standard, or exceeded a limit of ours.
     pub fn violated(&self, code: u8, what: &str) -> Failure {
         let kind = if code == 0x95 { Kind::TooLarge } else { Kind::Protocol };
+        if kind == Kind::TooLarge {
+            return Failure::new(kind, format!("{}: {what} (--max-message raises it)", self.url));
+        }
         let mut text = format!("{}: the server broke the protocol: {what}", self.url);
         if what == PUBACK_AT_QOS_2 {
             // RabbitMQ before 4 does so: it knows no QoS 2, and 3.1.1 has no way to say that in CONNACK.

@@ -289,12 +289,14 @@ impl<C: Command> Machine for Run<C> {
         self.driver.handle_limit(now);
         if !self.driver.is_over() {
             self.command.handle_timeout(&mut self.driver, now);
+            self.advance(now);
         }
     }
 
     fn handle_stop(&mut self, now: Instant) {
         self.driver.handle_stop();
         self.command.handle_stop(&mut self.driver, now);
+        self.advance(now);
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
@@ -338,6 +340,10 @@ impl<C: Command> Machine for Run<C> {
 
     fn is_closing(&self) -> bool {
         self.driver.is_closing()
+    }
+
+    fn is_late(&self) -> bool {
+        self.driver.is_late()
     }
 
     fn poll_next(&self) -> Next {

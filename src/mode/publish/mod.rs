@@ -258,7 +258,7 @@ impl Command for Publish {
 
     fn handle_timeout(&mut self, driver: &mut Driver, now: Instant) {
         if self.stop_limit.is_some_and(|at| at <= now) {
-            driver.finish(now);
+            driver.handle_late(now);
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Pipe {
     pub(super) allowance: usize,
     role: Role,
     keys: Keys,
+    /// What the peer's Close says: tungstenite hides a code that nobody may send.
+    pub(super) close_code: Option<u16>,
     /// Read and not given out: `start..end`.
     buffer: Vec<u8>,
     start: usize,
@@ -102,6 +104,7 @@ impl Pipe {
             allowance: usize::MAX,
             role,
             keys: Keys::new(),
+            close_code: None,
             buffer,
             start: 0,
             end,
@@ -235,7 +238,18 @@ impl Pipe {
     /// Finds out how long the next frame is. False: the stream ends before.
     fn begin_frame(&mut self) -> io::Result<bool> {
         loop {
-            if let Some(header) = Header::parse(&self.buffer[self.start..self.end]) {
+            let data = &self.buffer[self.start..self.end];
+            if let Some(header) = Header::parse(data) {
+                if header.first == 0x88 && self.close_code.is_none() && header.payload >= 2 {
+                    let code = data.get(header.len..header.len + 2);
+                    if code.is_none() && self.ended.is_none() {
+                        self.fill()?;
+                        continue;
+                    }
+                    let mask = header.mask.unwrap_or_default();
+                    self.close_code =
+                        code.map(|code| u16::from_be_bytes([code[0] ^ mask[0], code[1] ^ mask[1]]));
+                }
                 self.rest = (header.len as u64).saturating_add(header.payload);
                 let control = header.first & 0x08 != 0;
                 let last = header.first & 0x80 != 0;
