@@ -3,7 +3,13 @@
 mod hint;
 mod text;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+pub(super) use text::socks_reply;
 
 /// A step on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +18,12 @@ pub enum Phase {
     Resolve,
     /// TCP.
     Connect,
+    /// Looking up the proxy's name.
+    ProxyResolve,
+    /// TCP to the proxy.
+    ProxyConnect,
+    /// The proxy's handshake.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The HTTP upgrade to WebSocket.
@@ -61,6 +73,41 @@ pub struct Refusal {
     pub body: Vec<u8>,
 }
 
+/// Why a proxy does not lead to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// An HTTP proxy's answer to CONNECT other than 2xx. Its `www_authenticate` is Proxy-Authenticate.
+    Refused {
+        /// The answer.
+        refusal: Box<Refusal>,
+        /// A login was sent.
+        login: bool,
+    },
+    /// A SOCKS proxy's reply other than 0 (RFC 1928 section 6).
+    Reply {
+        /// The last reply.
+        code: u8,
+        /// Each address of the server that was asked for, with its reply; none where the name was.
+        addresses: Vec<(IpAddr, u8)>,
+    },
+    /// A SOCKS proxy refused user name and password (RFC 1929).
+    LoginRefused,
+    /// A SOCKS proxy takes none of the methods of authentication offered.
+    NoMethod {
+        /// User name and password were among them.
+        login: bool,
+    },
+    /// It broke HTTP or SOCKS5.
+    Violation {
+        /// How.
+        why: String,
+        /// The scheme that its bytes look like.
+        speaks: Option<&'static str>,
+    },
+    /// The connection broke in the handshake.
+    Lost(String),
+}
+
 /// Why no connection came about. `Display` is one line and safe to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -81,6 +128,29 @@ pub enum Error {
         peer: Peer,
         /// Each address with its error.
         attempts: Vec<(SocketAddr, String)>,
+    },
+    /// The proxy's name has no address.
+    ResolveProxy {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// No address of the proxy took the connection.
+    ConnectProxy {
+        /// The proxy.
+        proxy: Peer,
+        /// Each address with its error.
+        attempts: Vec<(SocketAddr, String)>,
+    },
+    /// The proxy does not lead to the server.
+    Proxy {
+        /// The proxy.
+        proxy: Peer,
+        /// Whom it was asked for.
+        peer: Peer,
+        /// Why not.
+        why: Box<Obstacle>,
     },
     /// The limit for the whole way was reached.
     TimedOut {
@@ -144,8 +214,9 @@ impl Error {
     pub fn status(&self) -> u8 {
         match self {
             Error::Request(_) | Error::NoTls => 2,
+            Error::ResolveProxy { .. } => 5,
             Error::Resolve { .. } => 6,
-            Error::Connect { .. } => 7,
+            Error::Connect { .. } | Error::ConnectProxy { .. } => 7,
             Error::Violation { .. } => 8,
             Error::Refused { .. } => 22,
             Error::TimedOut { .. } => 28,
@@ -153,15 +224,17 @@ impl Error {
             Error::Lost { .. } => 56,
             Error::Untrusted { .. } => 60,
             Error::CaFile { .. } => 77,
+            Error::Proxy { .. } => 97,
         }
     }
 
     /// Whether another attempt would end the same way: certificates, HTTP 4xx but 408, 425 and 429, and any
-    /// other answer that is neither 101 nor 5xx.
+    /// other answer that is neither 101 nor 5xx; a proxy's refusal of the login or the target.
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Request(_) | Error::NoTls | Error::Untrusted { .. } | Error::CaFile { .. } => true,
-            Error::Refused { refusal, .. } => !matches!(refusal.status, 408 | 425 | 429 | 500..),
+            Error::Refused { refusal, .. } => refusal.is_permanent(),
+            Error::Proxy { why, .. } => why.is_permanent(),
             _ => false,
         }
     }
@@ -169,9 +242,34 @@ impl Error {
     /// How long the server asks us to wait before the next attempt: Retry-After in seconds (RFC 9110
     /// section 10.2.3). A date there is not taken.
     pub fn retry_after(&self) -> Option<Duration> {
-        let Error::Refused { refusal, .. } = self else { return None };
+        let refusal = match self {
+            Error::Refused { refusal, .. } => refusal,
+            Error::Proxy { why, .. } => match &**why {
+                Obstacle::Refused { refusal, .. } => refusal,
+                _ => return None,
+            },
+            _ => return None,
+        };
         let seconds = refusal.retry_after.as_deref()?.trim().parse::<u32>().ok()?;
         Some(Duration::from_secs(seconds.into()))
+    }
+}
+
+impl Refusal {
+    fn is_permanent(&self) -> bool {
+        !matches!(self.status, 408 | 425 | 429 | 500..)
+    }
+}
+
+impl Obstacle {
+    fn is_permanent(&self) -> bool {
+        match self {
+            Obstacle::Refused { refusal, .. } => refusal.is_permanent(),
+            // Not allowed by the ruleset; command or address type not supported.
+            Obstacle::Reply { code, .. } => matches!(code, 2 | 7 | 8),
+            Obstacle::LoginRefused | Obstacle::NoMethod { .. } => true,
+            Obstacle::Violation { .. } | Obstacle::Lost(_) => false,
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! The errors as text: one line each, safe to print.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
-use super::{Distrust, Error, Peer, Phase, Refusal};
+use super::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
 use crate::proto::format::{escape, excerpt};
 
 impl fmt::Display for Phase {
@@ -10,6 +13,9 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Resolve => "resolve",
             Phase::Connect => "connect",
+            Phase::ProxyResolve => "resolve (of the proxy)",
+            Phase::ProxyConnect => "connect (to the proxy)",
+            Phase::Proxy => "proxy",
             Phase::Tls => "TLS handshake",
             Phase::Upgrade => "upgrade",
         })
@@ -32,11 +38,18 @@ impl fmt::Display for Error {
             }
             Error::Connect { peer, attempts } => {
                 write!(f, "could not connect to {peer}: ")?;
-                for (i, (address, why)) in attempts.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { "; " };
-                    write!(f, "{separator}{}: {why}", Bracketed(*address))?;
-                }
-                Ok(())
+                write_attempts(f, attempts)
+            }
+            Error::ConnectProxy { proxy, attempts } => {
+                write!(f, "could not connect to the proxy {proxy}: ")?;
+                write_attempts(f, attempts)
+            }
+            Error::ResolveProxy { host, why } => {
+                let (host, why) = (excerpt(host.as_bytes()), excerpt(why.as_bytes()));
+                write!(f, "could not resolve the proxy {host}: {why}")
+            }
+            Error::Proxy { proxy, peer, why } => {
+                write!(f, "the proxy {proxy} did not connect to {peer}: {why}")
             }
             Error::TimedOut { phase, peer, limit } => {
                 write!(f, "timed out after {} s in phase {phase}: {peer}", limit.as_secs_f64())
@@ -92,13 +105,63 @@ impl fmt::Display for Refusal {
 }
 
 /// An address without its port, IPv6 in brackets.
-struct Bracketed(SocketAddr);
+struct Bracketed(IpAddr);
 
 impl fmt::Display for Bracketed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            SocketAddr::V4(address) => write!(f, "{}", address.ip()),
-            SocketAddr::V6(address) => write!(f, "[{}]", address.ip()),
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(address) => write!(f, "[{address}]"),
         }
+    }
+}
+
+fn write_attempts(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, String)]) -> fmt::Result {
+    for (i, (address, why)) in attempts.iter().enumerate() {
+        let separator = if i == 0 { "" } else { "; " };
+        write!(f, "{separator}{}: {why}", Bracketed(address.ip()))?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::Refused { refusal, .. } => write!(f, "{refusal}"),
+            Obstacle::Reply { code, addresses } if addresses.len() < 2 => {
+                write!(f, "{} (SOCKS reply {code})", socks_reply(*code))
+            }
+            Obstacle::Reply { addresses, .. } => {
+                for (i, (address, code)) in addresses.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { "; " };
+                    let why = socks_reply(*code);
+                    write!(f, "{separator}{}: {why} (SOCKS reply {code})", Bracketed(*address))?;
+                }
+                Ok(())
+            }
+            Obstacle::LoginRefused => f.write_str("it refused user name and password"),
+            Obstacle::NoMethod { login: true } => {
+                f.write_str("it takes neither user name and password nor no authentication")
+            }
+            Obstacle::NoMethod { login: false } => f.write_str("it wants a login"),
+            Obstacle::Violation { why, .. } => f.write_str(why),
+            Obstacle::Lost(why) => f.write_str(&excerpt(why.as_bytes())),
+        }
+    }
+}
+
+/// The names of RFC 1928 section 6.
+pub(in crate::net) fn socks_reply(code: u8) -> &'static str {
+    match code {
+        0 => "succeeded",
+        1 => "general SOCKS server failure",
+        2 => "connection not allowed by ruleset",
+        3 => "Network unreachable",
+        4 => "Host unreachable",
+        5 => "Connection refused",
+        6 => "TTL expired",
+        7 => "Command not supported",
+        8 => "Address type not supported",
+        _ => "unassigned reply",
     }
 }
