@@ -99,7 +99,7 @@ impl Proxy {
             Some((userinfo, host_port)) => (Some(userinfo), host_port),
             None => (None, authority),
         };
-        if host_port.is_empty() || host_port.starts_with(':') {
+        if host_port.is_empty() || (host_port.starts_with(':') && !host_port.starts_with("::")) {
             return url::bad("there is no host in it");
         }
         let (host, port) = url::host_and_port(host_port, url::Purpose::WebSocket)?;

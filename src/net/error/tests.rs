@@ -44,3 +44,45 @@ fn what_to_try_again() {
     assert!(Error::Untrusted { peer: peer(), why: Distrust::Expired }.is_permanent());
     assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
 }
+
+fn obstacle(status: u16, reason: &str, body: &[u8]) -> Error {
+    let (proxy, body) = (Peer { host: String::from("p"), port: 3128 }, body.to_vec());
+    let refusal = Box::new(Refusal { status, reason: reason.to_owned(), body, ..Refusal::default() });
+    Error::Proxy { proxy, peer: peer(), why: Box::new(Obstacle::Refused { refusal, login: false }) }
+}
+
+#[test]
+fn what_proxies_say() {
+    let start = "the proxy p port 3128 did not connect to example.org port 80: HTTP ";
+    for (status, reason, body, end) in [
+        (502, "Bad", &b"\r\nno such\x1bhost\nmore"[..], "502 Bad: no such\\x1bhost"),
+        (502, "Bad", b"", "502 Bad"),
+        (502, "", b"a < b", "502: a < b"),
+        (
+            500,
+            "Unable to connect",
+            b"<?xml version=\"1.0\"?>\n<html><head><title>500 Unable to connect</title>\n\
+              <style>\nh1 > a { }\n</style></head><!-- > -->\n<body><h1>Unable to connect</h1>\n\n\
+              <p>No route</p>",
+            "500 Unable to connect: No route",
+        ),
+        (403, "Filtered", b"<p", "403 Filtered"),
+        (403, "Filtered", b"<style>", "403 Filtered"),
+    ] {
+        assert_eq!(obstacle(status, reason, body).to_string(), format!("{start}{end}"));
+    }
+}
+
+#[test]
+fn obstacles_to_try_again() {
+    let error = |why| Error::Proxy { proxy: peer(), peer: peer(), why: Box::new(why) };
+    assert!(obstacle(407, "", b"").is_permanent() && obstacle(403, "", b"").is_permanent());
+    assert!(!obstacle(503, "", b"").is_permanent());
+    assert!(error(Obstacle::LoginRefused).is_permanent());
+    for (code, permanent) in [(1, false), (2, true), (4, false), (5, false), (8, true)] {
+        assert_eq!(error(Obstacle::Reply { code, addresses: Vec::new() }).is_permanent(), permanent);
+    }
+    assert_eq!(error(Obstacle::LoginRefused).status(), 97);
+    assert_eq!(Error::ResolveProxy { host: String::new(), why: String::new() }.status(), 5);
+    assert_eq!(Error::ConnectProxy { proxy: peer(), attempts: Vec::new() }.status(), 7);
+}

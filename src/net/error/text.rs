@@ -127,7 +127,7 @@ fn write_attempts(f: &mut fmt::Formatter<'_>, attempts: &[(SocketAddr, String)])
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Obstacle::Refused { refusal, .. } => write!(f, "{refusal}"),
+            Obstacle::Refused { refusal, .. } => write_refusal(f, refusal),
             Obstacle::Reply { code, addresses } if addresses.len() < 2 => {
                 write!(f, "{} (SOCKS reply {code})", socks_reply(*code))
             }
@@ -148,6 +148,47 @@ impl fmt::Display for Obstacle {
             Obstacle::Lost(why) => f.write_str(&excerpt(why.as_bytes())),
         }
     }
+}
+
+/// A proxy's refusal: proxies answer in HTML, of which only the text says something.
+fn write_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
+    let head = format!("{} {}", refusal.status, refusal.reason);
+    write!(f, "HTTP {}", excerpt(head.trim_end().as_bytes()))?;
+    let text = without_tags(&refusal.body);
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    // Its title mostly says the status once more.
+    let says_more =
+        |line: &[u8]| !line.is_empty() && line != head.as_bytes() && line != refusal.reason.as_bytes();
+    match lines.find(|line| says_more(line)) {
+        Some(line) => write!(f, ": {}", excerpt(line)),
+        None => Ok(()),
+    }
+}
+
+/// What stands outside of `<...>`, each tag a line end, without what `<style>` and `<script>` enclose. What
+/// does not begin with a tag is no HTML and stays as it is.
+fn without_tags(body: &[u8]) -> Vec<u8> {
+    let mut rest = body.trim_ascii_start();
+    if !rest.starts_with(b"<") {
+        return rest.to_vec();
+    }
+    let mut text = Vec::new();
+    while let Some(start) = memchr::memchr(b'<', rest) {
+        text.extend_from_slice(&rest[..start]);
+        text.push(b'\n');
+        let tag = &rest[start..];
+        let is = |name: &[u8]| tag.get(1..=name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+        let end = match (is(b"style"), is(b"script")) {
+            (true, _) => memchr::memmem::find(tag, b"</style>"),
+            (_, true) => memchr::memmem::find(tag, b"</script>"),
+            _ if is(b"!--") => memchr::memmem::find(tag, b"-->"),
+            _ => Some(0),
+        };
+        let end = end.and_then(|at| Some(at + memchr::memchr(b'>', &tag[at..])? + 1));
+        rest = &tag[end.unwrap_or(tag.len())..];
+    }
+    text.extend_from_slice(rest);
+    text
 }
 
 /// The names of RFC 1928 section 6.

@@ -111,7 +111,7 @@ impl Way {
                     let addresses = std::mem::take(&mut self.replies);
                     return Err(self.error(Obstacle::Reply { code, addresses }));
                 }
-                log::debug!("the proxy on {address}: {}", super::error::socks_reply(code));
+                log::debug!("the proxy did not reach {address}: {}", super::error::socks_reply(code));
                 Ok(self.addresses.clone())
             }
             (why, _) => Err(self.error(why)),
