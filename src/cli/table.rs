@@ -308,7 +308,6 @@ pub const FLAGS: &[Flag] = &[
     .default("30")
     .more("From looking up the name to the WebSocket upgrade, for MQTT to CONNACK."),
     option("--proxy", "URL", CLIENTS, Group::Connection, "Go through a proxy: http, socks5 or socks5h")
-        .short('x', WEBSOCKETS)
         .more(
             "[SCHEME://][USER:PASSWORD@]HOST[:PORT]; no scheme is http (CONNECT), no port 1080, as in curl. \
              socks5h leaves the looking up of the server's name to the proxy. '' is no proxy. Without it \

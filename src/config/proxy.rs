@@ -218,17 +218,25 @@ impl ProxyRules {
     /// # Errors
     /// The one that it is to go through is no sound proxy.
     pub fn proxy_for(&self, url: &Url) -> Result<Option<&Proxy>, ProxyError> {
-        let said = match url.scheme {
-            Scheme::Wss | Scheme::Mqtts => &self.secure,
-            Scheme::Ws | Scheme::Mqtt => &self.plain,
-        };
-        let Some(said) = said else { return Ok(None) };
-        if self.direct.matches(&url.host, url.port) {
+        let Some(said) = self.said_for(url) else { return Ok(None) };
+        if self.is_exempt(url) {
             return Ok(None);
         }
         match &said.proxy {
             Ok(proxy) => Ok(Some(proxy)),
             Err(why) => Err(ProxyError(format!("the proxy of {}: {why}", said.by))),
+        }
+    }
+
+    /// There is a proxy for such URLs, and this one goes direct all the same: it is in the list.
+    pub fn is_exempt(&self, url: &Url) -> bool {
+        self.said_for(url).is_some() && self.direct.matches(&url.host, url.port)
+    }
+
+    fn said_for(&self, url: &Url) -> Option<&Said> {
+        match url.scheme {
+            Scheme::Wss | Scheme::Mqtts => self.secure.as_ref(),
+            Scheme::Ws | Scheme::Mqtt => self.plain.as_ref(),
         }
     }
 }

@@ -247,6 +247,9 @@ impl Connector {
         }
         let chosen = self.endpoint.proxy.proxy_for(&self.endpoint.url);
         let proxy = chosen.map_err(|error| Error::Request(error.to_string()))?;
+        if self.endpoint.proxy.is_exempt(&self.endpoint.url) {
+            log::debug!("{} is reached without the proxy: --no-proxy or NO_PROXY names it", self.peer.host);
+        }
         self.way = proxy.map(|proxy| proxy::Way::new(proxy, &self.peer));
         self.look_up(now)
     }

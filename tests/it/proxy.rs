@@ -36,10 +36,10 @@ fn echo_through_each() {
 fn large_messages_and_cat_through_each() {
     let url = format!("ws://127.0.0.1:{}/echo", websockets::shared().port);
     for proxy in proxies::shared().urls() {
-        let run = shown(wspipe(["echo", "-x", &proxy, &url, "-b", "--size", "1M"])).run();
+        let run = shown(wspipe(["echo", "--proxy", &proxy, &url, "-b", "--size", "1M"])).run();
         run.status(0);
         assert_eq!(run.stdout.len(), (1 << 20) + 1);
-        shown(wspipe(["cat", "-x", &proxy, &url, "-C", "3"]))
+        shown(wspipe(["cat", "--proxy", &proxy, &url, "-C", "3"]))
             .stdin("a\nb\nc\n")
             .run()
             .status(0)
@@ -111,6 +111,9 @@ fn logins_that_are_missing_or_wrong() {
         let run = shown(wspipe(["echo", "--proxy", &proxy, &url])).run();
         run.status(97).stdout_is("").one_line(&["the proxy 127.0.0.1 port"]).one_line(&texts);
         run.never_says(&["wr0ng", USER]);
+        let loud = shown(wspipe(["echo", "-ddd", "--proxy", &proxy, &url]).env("RUST_LOG", "trace")).run();
+        // The second in Base64, as Basic sends it.
+        loud.status(97).says(&["debug:"]).never_says(&["wr0ng", "YW5uYTp3cjBuZw", USER]);
         // Not tried again: it would be the same.
         let broker = mosquitto::shared().ws_url();
         shown(wspipe(["sub", "--retry-connect", "--proxy", &proxy, &broker, "-t", "a", "-W", "15"]))
@@ -143,21 +146,26 @@ fn a_server_that_is_not_there() {
 fn no_proxy_at_the_other_end() {
     let url = websockets::shared().url("/echo");
     let closed = crate::support::free_port();
-    shown(wspipe(["echo", "-x", &format!("127.0.0.1:{closed}"), &url]))
+    shown(wspipe(["echo", "--proxy", &format!("127.0.0.1:{closed}"), &url]))
         .run()
         .status(7)
         .one_line(&[&format!("to the proxy 127.0.0.1 port {closed}"), "Connection refused"]);
-    shown(wspipe(["echo", "-x", "socks5://no-such-proxy.invalid", &url]))
+    shown(wspipe(["echo", "--proxy", "socks5://no-such-proxy.invalid", &url]))
         .run()
         .status(5)
         .one_line(&["could not resolve the proxy no-such-proxy.invalid"]);
+    let (port, _listener, _queued) = crate::support::unaccepting();
+    shown(wspipe(["echo", "--proxy", &format!("127.0.0.1:{port}"), &url, "--connect-timeout", "0.3"]))
+        .run()
+        .status(28)
+        .one_line(&["in phase connect (to the proxy)", &format!("127.0.0.1 port {port}")]);
     let socks = format!("socks5://127.0.0.1:{}", proxies::shared().socks);
-    shown(wspipe(["echo", "-x", &socks, "ws://no-such-server.invalid"]))
+    shown(wspipe(["echo", "--proxy", &socks, "ws://no-such-server.invalid"]))
         .run()
         .status(6)
         .one_line(&["could not resolve host no-such-server.invalid", "socks5h://"]);
     let all = proxies::shared();
-    shown(wspipe(["echo", "-x", &format!("http://127.0.0.1:{}", all.socks), &url]))
+    shown(wspipe(["echo", "--proxy", &format!("http://127.0.0.1:{}", all.socks), &url]))
         .run()
         .status(97)
         .one_line(&["not HTTP", "socks5h://?"]);
@@ -179,7 +187,10 @@ fn the_environment() {
     echo(&[("https_proxy", dead), ("HTTPS_PROXY", dead)], &[]).status(0).never_says(&["proxy"]);
     echo(&[("ALL_PROXY", &good)], &[]).status(0).says(&["(proxy "]);
     echo(&[("all_proxy", dead)], &[]).status(7);
-    echo(&[("all_proxy", dead), ("NO_PROXY", "example.org,localhost")], &[]).status(0).never_says(&["proxy"]);
+    echo(&[("all_proxy", dead), ("NO_PROXY", "example.org,localhost")], &["-d"])
+        .status(0)
+        .says(&["localhost is reached without the proxy: --no-proxy or NO_PROXY names it"])
+        .never_says(&["(proxy"]);
     echo(&[("all_proxy", dead)], &["--proxy", &good]).status(0).says(&["(proxy "]);
     echo(&[("all_proxy", dead)], &["--proxy", ""]).status(0).never_says(&["proxy"]);
     echo(&[("all_proxy", dead)], &["--no-proxy", "*"]).status(0).never_says(&["proxy"]);
