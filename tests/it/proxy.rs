@@ -200,6 +200,38 @@ fn the_environment() {
     assert!(all.http_said().contains(&format!("CONNECT localhost:{}", server.port)));
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn the_commands_of_the_readme() {
+    use crate::support::{bash, certs, nginx};
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it is there");
+    let section = readme.split("\n## Through a proxy\n").nth(1).expect("the section is there");
+    let block =
+        section.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let all = proxies::shared();
+    let mut script = String::from("wspipe() { \"$WSPIPE\" \"$@\"; }\nset -e\n");
+    block.lines().for_each(|line| script.push_str(&format!("{}\n", line.strip_prefix("$ ").unwrap_or(line))));
+    for (shown, here) in [
+        ("wss://broker.example.com/mqtt", format!("wss://localhost:{}/mqtt", nginx::shared().good)),
+        ("http://proxy.example.com:3128", format!("http://127.0.0.1:{}", all.http)),
+        ("user:password@proxy.example.com:3128", format!("{USER}:{PASSWORD}@127.0.0.1:{}", all.http_login)),
+        ("ws://server.internal:8000/echo", websockets::shared().url("/echo")),
+        ("socks5h://localhost:1080", format!("socks5h://127.0.0.1:{}", all.socks)),
+    ] {
+        assert!(script.contains(shown), "{shown} is not in the README");
+        script = script.replace(shown, &here);
+    }
+    // The system's certificates, for this run.
+    let ca = certs::shared().ca.to_string_lossy();
+    let received = ["RECEIVED"; 3];
+    shown(bash(&script, [""; 0]).env("SSL_CERT_FILE", &ca))
+        .run()
+        .status(0)
+        .stdout_is("hello\n")
+        .says(&received);
+}
+
 #[test]
 fn a_signal_in_the_proxys_silence_ends_it() {
     let silent = Scripted::start(|conn| conn.drain());
