@@ -322,3 +322,43 @@ fn a_busy_proxy_is_tried_again() {
         .says(&["HTTP 503 Busy", "HTTP 403 No"]);
     assert_eq!(proxy.finish().len(), 2, "403 is not tried again");
 }
+
+#[test]
+fn a_cut_tunnel_is_made_again() {
+    let proxy = Scripted::start(|conn| {
+        conn.head()?;
+        conn.write("HTTP/1.1 200 OK\r\n\r\n")?;
+        conn.upgrade()?;
+        conn.write(frame(0x81, format!("tunnel {}", conn.index).as_bytes()))?;
+        if conn.index == 0 {
+            return conn.end();
+        }
+        conn.messages_to_close().map(drop)
+    });
+    let url = format!("127.0.0.1:{}", proxy.port());
+    wspipe([
+        "cat",
+        "ws://server.invalid/",
+        "--no-stdin",
+        "--reconnect",
+        "-C",
+        "2",
+        "-W",
+        "15",
+        "--proxy",
+        &url,
+    ])
+    .run()
+    .status(0)
+    .stdout_is("tunnel 0\ntunnel 1\n");
+    assert_eq!(proxy.finish().len(), 2);
+    // A tunnel that leads to an end.
+    echo("http", |conn| {
+        conn.head()?;
+        conn.write("HTTP/1.1 200 OK\r\n\r\n")?;
+        conn.head()?;
+        conn.end()
+    })
+    .status(56)
+    .one_line(&["connection to server.invalid port 80 lost during the upgrade"]);
+}
