@@ -172,6 +172,19 @@ fn no_proxy_at_the_other_end() {
 }
 
 #[test]
+fn pub_sub_and_rr_go_through_it_or_not() {
+    let (all, closed) = (proxies::shared(), crate::support::free_port());
+    let url = format!("ws://127.0.0.1:{closed}");
+    let proxy = format!("http://127.0.0.1:{}", all.http);
+    for args in [&["pub", "-t", "a", "-m", "x"][..], &["sub", "-t", "a"], &["rr", "-t", "a", "-m", "x"]] {
+        let run = || shown(wspipe(args).args([&url, "--no-reconnect"]));
+        run().args(["--proxy", &proxy]).run().status(97).one_line(&["HTTP 500"]);
+        run().args(["--proxy", &proxy, "--no-proxy", "127.0.0.0/8"]).run().status(7).never_says(&["proxy"]);
+        run().args(["--proxy", &proxy]).env("no_proxy", "127.0.0.1").run().status(7).never_says(&["proxy"]);
+    }
+}
+
+#[test]
 fn the_environment() {
     let (all, server) = (proxies::shared(), websockets::shared());
     let url = format!("ws://localhost:{}/echo?environment", server.port);
