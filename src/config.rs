@@ -5,10 +5,12 @@ use std::{fmt, path::PathBuf, time::Duration};
 use bytes::Bytes;
 
 mod client;
+pub mod proxy;
 pub mod url;
 
 pub use self::{
     client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
+    proxy::{Proxy, ProxyRules, ProxyScheme},
     url::{Scheme, Url},
 };
 pub use crate::proto::format::{Template, Zone};
@@ -87,6 +89,8 @@ pub struct Endpoint {
     pub close_timeout: Duration,
     /// The largest message taken, in bytes.
     pub max_message: usize,
+    /// The proxy on the way, and to whatever a redirect names.
+    pub proxy: ProxyRules,
     /// TLS options.
     pub tls: Tls,
 }
@@ -101,6 +105,7 @@ impl fmt::Debug for Endpoint {
             .field("connect_timeout", &self.connect_timeout)
             .field("close_timeout", &self.close_timeout)
             .field("max_message", &self.max_message)
+            .field("proxy", &self.proxy)
             .field("tls", &self.tls)
             .finish()
     }

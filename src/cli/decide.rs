@@ -29,6 +29,7 @@ mod cat;
 mod client;
 mod mqtt;
 mod property;
+mod proxy;
 mod publish;
 mod request;
 mod subscribe;
@@ -55,8 +56,8 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         (false, _) => Verbosity::Trace,
     };
     let mode = match low.command {
-        Command::Echo => echo(low)?,
-        Command::Cat => cat(&low)?,
+        Command::Echo => echo(low, env)?,
+        Command::Cat => cat(&low, env)?,
         Command::Mqtt => round_trip(low, env)?,
         Command::Pub => publish(&low, env)?,
         Command::Sub => subscribe(&low, env)?,
@@ -66,10 +67,10 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
     Ok(Config { mode, verbosity })
 }
 
-fn echo(low: LowArgs) -> Result<Mode, UsageError> {
+fn echo(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(&low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Echo)).transpose()?;
-    let endpoint = websocket(&low, text.unwrap_or(DEFAULT_URL))?;
+    let endpoint = websocket(&low, env, text.unwrap_or(DEFAULT_URL))?;
     let binary = low.binary;
     let message = echo_message(&low, endpoint.max_message)?;
     if !binary && std::str::from_utf8(&message).is_err() {
@@ -108,7 +109,7 @@ fn round_trip(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let Some(text) = low.positionals.first() else {
         return Err(UsageError::new("there is no URL, as in: wspipe mqtt ws://localhost:9001/mqtt"));
     };
-    let (endpoint, userinfo) = mqtt_endpoint(&low, url_text(text, Command::Mqtt)?)?;
+    let (endpoint, userinfo) = mqtt_endpoint(&low, env, url_text(text, Command::Mqtt)?)?;
     let mqtt = mqtt(&low, userinfo, env, &mut properties(&low)?)?;
     let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
     check_topic("-t/--topic", &topic)?;
@@ -177,9 +178,9 @@ fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Usa
 }
 
 /// The endpoint of a command that speaks MQTT, and the login of its URL.
-fn mqtt_endpoint(low: &LowArgs, url: &str) -> Result<(Endpoint, Option<Userinfo>), UsageError> {
+fn mqtt_endpoint(low: &LowArgs, env: Env<'_>, url: &str) -> Result<(Endpoint, Option<Userinfo>), UsageError> {
     let (url, userinfo) = read_url(url, Purpose::Mqtt)?;
-    let mut endpoint = endpoint(low, url)?;
+    let mut endpoint = endpoint(low, env, url)?;
     if endpoint.url.scheme.is_websocket() {
         endpoint.subprotocols = vec!["mqtt".to_owned()];
     } else if !endpoint.headers.is_empty() {
@@ -192,9 +193,9 @@ fn mqtt_endpoint(low: &LowArgs, url: &str) -> Result<(Endpoint, Option<Userinfo>
 }
 
 /// The endpoint of a command that is about the WebSocket itself.
-fn websocket(low: &LowArgs, url: &str) -> Result<Endpoint, UsageError> {
+fn websocket(low: &LowArgs, env: Env<'_>, url: &str) -> Result<Endpoint, UsageError> {
     let (url, userinfo) = read_url(url, Purpose::WebSocket)?;
-    let mut endpoint = endpoint(low, url)?;
+    let mut endpoint = endpoint(low, env, url)?;
     if let Some(userinfo) = userinfo {
         basic_auth(&mut endpoint.headers, &userinfo)?;
     }
@@ -202,7 +203,7 @@ fn websocket(low: &LowArgs, url: &str) -> Result<Endpoint, UsageError> {
     Ok(endpoint)
 }
 
-fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
+fn endpoint(low: &LowArgs, env: Env<'_>, url: Url) -> Result<Endpoint, UsageError> {
     let tls = Tls { cafile: low.cafile.clone(), insecure: low.insecure, servername: low.servername.clone() };
     if let Some(path) = tls.cafile.as_deref().filter(|_| url.scheme.is_tls()) {
         File::open(path).map_err(|error| {
@@ -212,6 +213,7 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
     if let Some(name) = &tls.servername {
         check_servername(name)?;
     }
+    let proxy = proxy::rules(low, env, &url)?;
     Ok(Endpoint {
         url,
         headers: headers(low)?,
@@ -219,6 +221,7 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
         connect_timeout: positive(low, low.connect_timeout, "--connect-timeout")?,
         close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
         max_message: max_message(low)?,
+        proxy,
         tls,
     })
 }

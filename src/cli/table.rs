@@ -250,6 +250,7 @@ pub const FLAGS: &[Flag] = &[
         ),
     option("--session-expiry-interval", "SEC", MQTTS, Group::Session, "How long the broker keeps the session")
         .short('x', MQTTS)
+        .not_a_url("-x is the session's expiry here; a proxy is given with --proxy")
         .more("Seconds; never (or -1) is for ever. MQTT 5.0 only."),
     option("--id", "ID", MQTTS, Group::Session, "Client identifier (default: generated)").short('i', MQTTS),
     option("--id-prefix", "PREFIX", MQTTS, Group::Session, "Generated client identifier that begins so")
@@ -306,6 +307,19 @@ pub const FLAGS: &[Flag] = &[
     )
     .default("30")
     .more("From looking up the name to the WebSocket upgrade, for MQTT to CONNACK."),
+    option("--proxy", "URL", CLIENTS, Group::Connection, "Go through a proxy: http, socks5 or socks5h")
+        .more(
+            "[SCHEME://][USER:PASSWORD@]HOST[:PORT]; no scheme is http (CONNECT), no port 1080, as in curl. \
+             socks5h leaves the looking up of the server's name to the proxy. '' is no proxy. Without it \
+             the variables https_proxy (wss, mqtts), http_proxy (ws, mqtt) and all_proxy say, the first and \
+             the last in capitals too.",
+        ),
+    option("--no-proxy", "LIST", CLIENTS, Group::Connection, "Hosts that are reached without a proxy")
+        .aliases(&["--noproxy"])
+        .more(
+            "Names (and all names below them), addresses and networks (10.0.0.0/8), with commas between \
+             them; '*' is all hosts. In place of the variable no_proxy (or NO_PROXY), which is for --proxy too.",
+        ),
     option("--close-timeout", "SEC", CLIENTS, Group::Connection, "Limit for the peer's answer to our Close")
         .default("5"),
     option("--max-message", "BYTES", ALL, Group::Connection, "The largest message taken, in bytes")

@@ -132,7 +132,7 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-fn bad<T>(text: impl Into<String>) -> Result<T, UrlError> {
+pub(super) fn bad<T>(text: impl Into<String>) -> Result<T, UrlError> {
     Err(UrlError(text.into()))
 }
 
@@ -167,7 +167,7 @@ pub fn parse(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Ur
     Ok((Url { scheme, host, port, target }, userinfo))
 }
 
-fn check_characters(text: &str) -> Result<(), UrlError> {
+pub(super) fn check_characters(text: &str) -> Result<(), UrlError> {
     for (index, c) in text.chars().enumerate() {
         let position = index + 1;
         if c == ' ' {
@@ -221,7 +221,7 @@ fn schemes(purpose: Purpose) -> &'static str {
     }
 }
 
-fn host_and_port(text: &str, purpose: Purpose) -> Result<(String, Option<u16>), UrlError> {
+pub(super) fn host_and_port(text: &str, purpose: Purpose) -> Result<(String, Option<u16>), UrlError> {
     if let Some(rest) = text.strip_prefix('[') {
         let Some((address, rest)) = rest.split_once(']') else {
             return bad(format!("the '[' of '{text}' has no ']' after it"));
@@ -295,7 +295,7 @@ fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
     Ok(host.to_ascii_lowercase())
 }
 
-fn decode_userinfo(text: &str) -> Result<Option<Userinfo>, UrlError> {
+pub(super) fn decode_userinfo(text: &str) -> Result<Option<Userinfo>, UrlError> {
     if text.is_empty() {
         return Ok(None);
     }

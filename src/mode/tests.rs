@@ -15,6 +15,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         connect_timeout: 30 * SECOND,
         close_timeout: 5 * SECOND,
         max_message: 1 << 20,
+        proxy: config::ProxyRules::default(),
         tls: Tls::default(),
     }
 }

@@ -5,6 +5,7 @@ mod dial;
 mod error;
 mod out;
 mod plain;
+mod proxy;
 pub(crate) mod resolve;
 pub mod stream;
 #[cfg(feature = "tls")]
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use error::{Distrust, Error, Peer, Phase, Refusal};
+pub use error::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
 pub use ws::{Connection, Read};
 
 use crate::{
@@ -65,16 +66,20 @@ pub struct Timings {
     pub resolve: Option<Duration>,
     /// TCP, from the first attempt.
     pub connect: Option<Duration>,
+    /// The proxy's handshake, for the address of the server that it could reach.
+    pub proxy: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
     /// The HTTP upgrade.
     pub upgrade: Option<Duration>,
 }
 
-/// One attempt to get a connection: resolve, dial, TLS, upgrade, under one deadline.
+/// One attempt to get a connection: resolve, dial, proxy, TLS, upgrade, under one deadline.
 pub struct Connector {
     endpoint: Endpoint,
     peer: Peer,
+    /// Where a proxy is on the way.
+    way: Option<proxy::Way>,
     deadline: Instant,
     state: State,
     since: Instant,
@@ -86,6 +91,7 @@ impl fmt::Display for Timings {
         let steps = [
             ("resolve", self.resolve),
             ("connect", self.connect),
+            ("proxy", self.proxy),
             ("TLS", self.tls),
             ("upgrade", self.upgrade),
         ];
@@ -104,6 +110,7 @@ enum State {
     Start,
     Resolving(resolve::Lookup),
     Dialing(dial::Dial),
+    Proxying(proxy::Proxying),
     #[cfg(feature = "tls")]
     Tls(tls::Handshake),
     Upgrading(Box<upgrade::Upgrade>),
@@ -133,6 +140,7 @@ impl Connector {
         Connector {
             endpoint: endpoint.clone(),
             peer,
+            way: None,
             deadline,
             state: State::Start,
             since: now,
@@ -171,6 +179,7 @@ impl Connector {
             State::Start | State::Over => {}
             State::Resolving(lookup) => fds.push(PollFd::new(lookup, crate::sys::PollFlags::IN)),
             State::Dialing(dial) => dial.interests(fds),
+            State::Proxying(handshake) => handshake.interests(fds),
             #[cfg(feature = "tls")]
             State::Tls(handshake) => handshake.interests(fds),
             State::Upgrading(upgrade) => upgrade.interests(fds),
@@ -181,6 +190,7 @@ impl Connector {
     pub fn wake_at(&self) -> Instant {
         let sooner = match &self.state {
             State::Dialing(dial) => dial.wake_at(),
+            State::Proxying(handshake) => handshake.wake_at(),
             State::Upgrading(upgrade) => upgrade.wake_at(),
             _ => None,
         };
@@ -199,13 +209,21 @@ impl Connector {
                 None => Ok(Step::Wait(State::Resolving(lookup))),
                 Some(answer) => {
                     let addresses = answer.map_err(|why| self.unresolved(why))?;
-                    Ok(self.resolved(addresses, now))
+                    self.resolved(addresses, now)
                 }
             },
             State::Dialing(mut dial) => match dial.advance(now) {
                 Ok(None) => Ok(Step::Wait(State::Dialing(dial))),
                 Ok(Some(tcp)) => self.dialed(tcp, shared, now),
-                Err(attempts) => Err(Error::Connect { peer: self.peer.clone(), attempts }),
+                Err(attempts) => Err(self.unreached(attempts)),
+            },
+            State::Proxying(mut handshake) => match handshake.advance(now) {
+                Ok(None) => Ok(Step::Wait(State::Proxying(handshake))),
+                Ok(Some(tcp)) => {
+                    self.timings.proxy = Some(self.lap(now));
+                    self.reached(stream::Socket::new(tcp).proxied(true), shared, now)
+                }
+                Err(why) => self.refused_by_proxy(why, now),
             },
             #[cfg(feature = "tls")]
             State::Tls(mut handshake) => match handshake.advance()? {
@@ -227,33 +245,72 @@ impl Connector {
         if self.endpoint.url.scheme.is_tls() && !cfg!(feature = "tls") {
             return Err(Error::NoTls);
         }
-        match resolve::resolve(&self.peer.host, self.peer.port) {
-            Ok(resolve::Resolved::Now(addresses)) => Ok(self.resolved(addresses, now)),
+        let chosen = self.endpoint.proxy.proxy_for(&self.endpoint.url);
+        let proxy = chosen.map_err(|error| Error::Request(error.to_string()))?;
+        if self.endpoint.proxy.is_exempt(&self.endpoint.url) {
+            log::debug!("{} is reached without the proxy: --no-proxy or NO_PROXY names it", self.peer.host);
+        }
+        self.way = proxy.map(|proxy| proxy::Way::new(proxy, &self.peer));
+        self.look_up(now)
+    }
+
+    /// Looks up what is to be dialed, or asked of a proxy.
+    fn look_up(&mut self, now: Instant) -> Result<Step, Error> {
+        let peer = match &self.way {
+            Some(way) if !way.wants_target() => &way.peer,
+            _ => &self.peer,
+        };
+        match resolve::resolve(&peer.host, peer.port) {
+            Ok(resolve::Resolved::Now(addresses)) => self.resolved(addresses, now),
             Ok(resolve::Resolved::Later(lookup)) => Ok(Step::Go(State::Resolving(lookup))),
             Err(why) => Err(self.unresolved(why)),
         }
     }
 
-    fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Step {
+    fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Result<Step, Error> {
+        let addresses = match &mut self.way {
+            None => addresses,
+            Some(way) => match way.resolved(addresses) {
+                Some(addresses) => addresses,
+                // That was the server; now the proxy.
+                None => return self.look_up(now),
+            },
+        };
         self.timings.resolve = Some(self.lap(now));
-        Step::Go(State::Dialing(dial::Dial::new(addresses, now)))
+        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, now))))
     }
 
-    /// The TCP connection stands. A proxy's handshake will have its place here, before TLS.
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
+    /// The TCP connection stands, to the server or to the proxy.
     fn dialed(&mut self, tcp: TcpStream, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
         self.timings.connect = Some(self.lap(now));
+        match &self.way {
+            Some(way) => Ok(Step::Go(State::Proxying(way.begin(tcp)))),
+            None => self.reached(stream::Socket::new(tcp), shared, now),
+        }
+    }
+
+    fn refused_by_proxy(&mut self, why: Obstacle, now: Instant) -> Result<Step, Error> {
+        let Some(way) = &mut self.way else {
+            return Err(Error::Request(String::from("there is no proxy")));
+        };
+        let addresses = way.failed(why)?;
+        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, now))))
+    }
+
+    /// The bytes go to the server from here on.
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
+    fn reached(&mut self, socket: stream::Socket, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
         #[cfg(feature = "tls")]
         if self.endpoint.url.scheme.is_tls() {
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
             let connector = shared.connector(&self.peer)?;
-            return match tls::Handshake::start(connector, &name, &self.peer, stream::Socket::new(tcp))? {
+            return match tls::Handshake::start(connector, &name, &self.peer, socket)? {
                 Ok(stream) => self.secured(stream, now),
                 Err(handshake) => Ok(Step::Wait(State::Tls(handshake))),
             };
         }
-        self.transported(stream::Stream::plain(tcp))
+        self.transported(stream::Stream::bare(socket))
     }
 
     #[cfg(feature = "tls")]
@@ -280,22 +337,43 @@ impl Connector {
     }
 
     fn unresolved(&self, why: String) -> Error {
-        Error::Resolve { host: self.peer.host.clone(), why }
+        match &self.way {
+            Some(way) => way.unresolved(why),
+            None => Error::Resolve { host: self.peer.host.clone(), why },
+        }
+    }
+
+    fn unreached(&self, attempts: Vec<(std::net::SocketAddr, String)>) -> Error {
+        match &self.way {
+            Some(way) => Error::ConnectProxy { proxy: way.peer.clone(), attempts },
+            None => Error::Connect { peer: self.peer.clone(), attempts },
+        }
     }
 
     fn timed_out(&mut self) -> Error {
-        let phase = match std::mem::replace(&mut self.state, State::Over) {
-            State::Start | State::Resolving(_) => Phase::Resolve,
-            State::Dialing(_) => Phase::Connect,
+        // Up to the proxy's answer it is the proxy that lets us wait.
+        let proxy = self.way.as_ref().filter(|way| !way.wants_target()).map(|way| way.peer.clone());
+        let (phase, peer) = match (std::mem::replace(&mut self.state, State::Over), proxy) {
+            (State::Start | State::Resolving(_), Some(proxy)) => (Phase::ProxyResolve, Some(proxy)),
+            (State::Start | State::Resolving(_), None) => (Phase::Resolve, None),
+            (State::Dialing(_), Some(proxy)) => (Phase::ProxyConnect, Some(proxy)),
+            (State::Dialing(_), None) => (Phase::Connect, None),
+            (State::Proxying(mut handshake), proxy) => {
+                if let Some(refused) = self.way.as_ref().and_then(|way| way.cut_short(&mut handshake)) {
+                    return refused;
+                }
+                (Phase::Proxy, proxy)
+            }
             #[cfg(feature = "tls")]
-            State::Tls(_) => Phase::Tls,
-            State::Upgrading(mut upgrade) => match upgrade.cut_short() {
+            (State::Tls(_), _) => (Phase::Tls, None),
+            (State::Upgrading(mut upgrade), _) => match upgrade.cut_short() {
                 Some(refused) => return refused,
-                None => Phase::Upgrade,
+                None => (Phase::Upgrade, None),
             },
-            State::Over => Phase::Upgrade,
+            (State::Over, _) => (Phase::Upgrade, None),
         };
-        Error::TimedOut { phase, peer: self.peer.clone(), limit: self.endpoint.connect_timeout }
+        let peer = peer.unwrap_or_else(|| self.peer.clone());
+        Error::TimedOut { phase, peer, limit: self.endpoint.connect_timeout }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Socket {
     /// The direction that blocked last, cleared by whoever starts an operation.
     blocked: PollFlags,
     first: First,
+    /// The other end is a proxy's.
+    proxied: bool,
 }
 
 /// The first byte that a socket received. Shared, because a TLS handshake that fails takes its socket along.
@@ -41,7 +43,12 @@ impl Socket {
     pub(super) fn new(tcp: TcpStream) -> Socket {
         // fcntl on an open socket does not fail; a socket that is not one shows at the first read.
         let _ = tcp.set_nonblocking(true);
-        Socket { tcp, blocked: PollFlags::empty(), first: First::default() }
+        Socket { tcp, blocked: PollFlags::empty(), first: First::default(), proxied: false }
+    }
+
+    /// The same, known to lead through a proxy.
+    pub(super) fn proxied(self, proxied: bool) -> Socket {
+        Socket { proxied, ..self }
     }
 
     /// What to poll for after the last operation would block; empty after one that did not.
@@ -148,7 +155,12 @@ impl End {
 impl Stream {
     /// A plain stream over a connected socket, which becomes non-blocking.
     pub fn plain(tcp: TcpStream) -> Stream {
-        Stream::over(Inner::Plain(Socket::new(tcp)))
+        Stream::bare(Socket::new(tcp))
+    }
+
+    /// The same over a socket that is ready for it.
+    pub(super) fn bare(socket: Socket) -> Stream {
+        Stream::over(Inner::Plain(socket))
     }
 
     /// A stream under TLS, after its handshake.
@@ -197,9 +209,11 @@ impl Stream {
         flags
     }
 
-    /// The peer's address, `IP:PORT`.
+    /// The peer's address, `IP:PORT`, or `proxy IP:PORT`.
     pub fn peer(&self) -> String {
-        self.socket().tcp.peer_addr().map_or_else(|_| String::from("unknown"), |a| a.to_string())
+        let socket = self.socket();
+        let address = socket.tcp.peer_addr().map_or_else(|_| String::from("unknown"), |a| a.to_string());
+        if socket.proxied { format!("proxy {address}") } else { address }
     }
 
     /// Ends the sending side: TLS close_notify, then shutdown(SHUT_WR). Returns false if close_notify waits

@@ -24,6 +24,7 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         connect_timeout: Duration::from_secs(20),
         close_timeout: Duration::from_secs(5),
         max_message: 64 << 20,
+        proxy: config::ProxyRules::default(),
         tls: config::Tls::default(),
     }
 }

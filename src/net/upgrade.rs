@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub(super) use client::Upgrade;
+pub(super) use client::{Framing, Upgrade, dechunk, refused};
 pub use server::{Refuse, Request, parse_request, response};
 
 /// The largest head taken, in bytes.

@@ -39,6 +39,8 @@ mod mqtt_round;
 mod mqtt_scripted;
 mod mqtt_wire;
 mod peers;
+mod proxy;
+mod proxy_scripted;
 mod serve;
 mod signals;
 mod stall;

@@ -58,6 +58,7 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("mq_flags::larger_than_the_limit", "--max-message"),
     ("mq_flags::connects_again_or_not", "--no-reconnect --max-retries --retry-connect"),
     ("mq_flags::certificate_options", "--cafile --insecure --servername"),
+    ("proxy::pub_sub_and_rr_go_through_it_or_not", "--proxy --no-proxy"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 

@@ -82,13 +82,25 @@ fn while_a_name_is_looked_up() {
         running.wait_stderr("looking up somewhere.example");
         ends_at_once(running, signal);
     }
-    let run = wspipe(["echo", "ws://somewhere.example/", "--quiet", "--connect-timeout", "0.5"])
-        .inside("unshare")
-        .around(as_root)
-        .around(["--net", "--mount", "sh", "-c", inner, "sh"])
-        .around([resolv.as_path(), &websockets::python(), Path::new(server)])
-        .run();
-    run.status(28).one_line(&["resolve", "somewhere.example", "0.5 s"]).within(Duration::from_secs(5));
+    for (more, phase, host) in [
+        (&[][..], "in phase resolve: ", "somewhere.example"),
+        (&["--proxy", "proxy.example"], "in phase resolve (of the proxy): ", "proxy.example port 1080"),
+        (&["--proxy", "socks5://127.0.0.1:1"], "in phase resolve: ", "somewhere.example"),
+        (
+            &["--proxy", "socks5h://proxy.example:1"],
+            "in phase resolve (of the proxy): ",
+            "proxy.example port 1",
+        ),
+    ] {
+        let run = wspipe(["echo", "ws://somewhere.example/", "--quiet", "--connect-timeout", "0.5"])
+            .args(more)
+            .inside("unshare")
+            .around(as_root)
+            .around(["--net", "--mount", "sh", "-c", inner, "sh"])
+            .around([resolv.as_path(), &websockets::python(), Path::new(server)])
+            .run();
+        run.status(28).one_line(&[phase, host, "0.5 s"]).within(Duration::from_secs(5));
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ struct Refused {
 
 /// Where a body ends (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub(in crate::net) enum Framing {
     Length(usize),
     Chunked,
     ToEnd,
@@ -346,7 +346,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// What a refusal says, but for its body.
-fn refused(response: &httparse::Response<'_, '_>) -> (Refusal, Framing) {
+pub(in crate::net) fn refused(response: &httparse::Response<'_, '_>) -> (Refusal, Framing) {
     let headers = &*response.headers;
     let value = |name: &str| {
         let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
@@ -372,7 +372,7 @@ fn refused(response: &httparse::Response<'_, '_>) -> (Refusal, Framing) {
 }
 
 /// The payload of the chunks that are there, and whether the last one is (RFC 9112 section 7.1).
-fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
+pub(in crate::net) fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
         let (line, len) = match httparse::parse_chunk_size(raw) {

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod mosquitto;
 #[cfg(feature = "tls")]
 pub mod nginx;
+pub mod proxies;
 pub mod rabbitmq;
 pub mod scripted;
 pub mod watcher;

@@ -23,6 +23,8 @@ pub const SHARED: &[&str] = &[
     "--header",
     "--origin",
     "--connect-timeout",
+    "--proxy",
+    "--no-proxy",
     "--close-timeout",
     "--max-message",
     "--cafile",

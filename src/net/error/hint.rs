@@ -1,0 +1,89 @@
+//! What may help, naming the option.
+
+use super::{Distrust, Error, Obstacle, Phase, Refusal};
+
+impl Error {
+    /// What may help, naming the option.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Error::NoTls => "this build has no TLS: build with the feature tls",
+            Error::TimedOut { phase: Phase::Upgrade, .. } => {
+                "is it a WebSocket server? --connect-timeout SEC waits longer"
+            }
+            Error::TimedOut { phase: Phase::Proxy, .. } => {
+                "is it a proxy of that kind? --connect-timeout SEC waits longer"
+            }
+            Error::ResolveProxy { .. } | Error::ConnectProxy { .. } => {
+                "--no-proxy LIST names hosts to reach directly"
+            }
+            Error::Proxy { why, .. } => return obstacle_hint(why),
+            Error::TimedOut { .. } => "--connect-timeout SEC waits longer",
+            Error::Tls { not_tls: true, .. } => {
+                "the port does not speak TLS: use ws:// (mqtt:// in place of mqtts://), or another port"
+            }
+            Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
+            Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
+            Error::Refused { refusal, .. } => return refusal_hint(refusal),
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn distrust_hint(why: &Distrust) -> String {
+    let text = match why {
+        Distrust::UnknownIssuer => "--cafile FILE names the CA to trust (PEM); --insecure checks nothing",
+        Distrust::SelfSigned => {
+            "--cafile FILE with this certificate or its root (PEM) trusts it; --insecure checks nothing"
+        }
+        Distrust::Expired | Distrust::NotYetValid => "is this clock right? --insecure checks nothing",
+        Distrust::WrongName(_) => "--servername NAME asks for and checks another name",
+        Distrust::Other(_) => "--insecure checks nothing",
+    };
+    text.to_owned()
+}
+
+fn refusal_hint(refusal: &Refusal) -> Option<String> {
+    let text = match refusal.status {
+        300..400 => "redirects are not followed: use the new URL",
+        400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
+        401 => "-H 'Authorization: …' or USER:PASSWORD@ in the URL sends a login",
+        403 => "-H 'Origin: …' or a login may be wanted",
+        404 => "check the path of the URL",
+        200..300 => "no WebSocket at this path?",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+fn obstacle_hint(why: &Obstacle) -> Option<String> {
+    let text = match why {
+        Obstacle::Refused { refusal, login } => match refusal.status {
+            407 if !offers_basic(refusal) => "it wants another authentication than Basic: not supported",
+            407 if *login => "is the login in the proxy's URL right?",
+            407 => "USER:PASSWORD@ before the host in the proxy's URL sends a login",
+            403 => "many proxies let through few ports, such as 443",
+            400 | 404 | 405 | 501 => "is it a proxy, and does it allow CONNECT?",
+            _ => return None,
+        },
+        Obstacle::LoginRefused => "is the login in the proxy's URL right?",
+        Obstacle::NoMethod { login: false } => {
+            "USER:PASSWORD@ before the host in the proxy's URL sends a login"
+        }
+        Obstacle::Violation { speaks: Some(scheme), .. } => {
+            return Some(format!("the port speaks another protocol: {scheme}://?"));
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Basic is among the schemes, or none is named.
+fn offers_basic(refusal: &Refusal) -> bool {
+    let named = refusal.www_authenticate.as_deref().unwrap_or("basic");
+    named.to_ascii_lowercase().contains("basic")
+}
