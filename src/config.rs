@@ -5,10 +5,12 @@ use std::{fmt, path::PathBuf, time::Duration};
 use bytes::Bytes;
 
 mod client;
+pub mod route;
 pub mod url;
 
 pub use self::{
     client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
+    route::Route,
     url::{Scheme, Url},
 };
 pub use crate::proto::format::{Template, Zone};
@@ -89,6 +91,8 @@ pub struct Endpoint {
     pub max_message: usize,
     /// TLS options.
     pub tls: Tls,
+    /// The way to the server.
+    pub route: Route,
 }
 
 impl fmt::Debug for Endpoint {
@@ -102,6 +106,7 @@ impl fmt::Debug for Endpoint {
             .field("close_timeout", &self.close_timeout)
             .field("max_message", &self.max_message)
             .field("tls", &self.tls)
+            .field("route", &self.route)
             .finish()
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use self::{
     cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
-    subscribe::subscribe,
+    route::route, subscribe::subscribe,
 };
 use super::{
     command::Command,
@@ -31,6 +31,7 @@ mod mqtt;
 mod property;
 mod publish;
 mod request;
+mod route;
 mod subscribe;
 
 /// The environment.
@@ -214,6 +215,7 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
         close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
         max_message: max_message(low)?,
         tls,
+        route: route(low)?,
     })
 }
 

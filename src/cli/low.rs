@@ -48,6 +48,8 @@ pub struct LowArgs {
     pub strict: bool,
     pub max_retries: Option<u64>,
 
+    pub route: LowRoute,
+
     pub cat: LowCat,
     pub client: LowClient,
 
@@ -71,6 +73,18 @@ pub struct LowArgs {
     pub will_qos: Option<QoS>,
     pub will_retain: bool,
     pub will_delay_interval: Option<u32>,
+}
+
+/// The flags that say which way to go to the server.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowRoute {
+    pub ipv4: bool,
+    pub ipv6: bool,
+    pub resolve: Vec<String>,
+    pub connect_to: Vec<String>,
+    pub unix_socket: Option<PathBuf>,
+    pub bind: Option<String>,
 }
 
 /// The flags that only `wspipe cat` has.
@@ -162,6 +176,7 @@ impl LowArgs {
             null: args.has("--null"),
             strict: args.has("--strict"),
             max_retries: args.last("--max-retries")?,
+            route: LowRoute::extract(&mut args)?,
             cat: LowCat::extract(&mut args)?,
             client: LowClient::extract(&mut args)?,
             topics: args.all("--topic")?,
@@ -201,6 +216,19 @@ impl LowArgs {
         let default = flags::by_long(self.command, long).and_then(|flag| flag.default);
         let default = default.ok_or_else(|| UsageError::new(format!("{long} has no default")))?;
         T::from_arg(OsStr::new(default)).map_err(|why| UsageError::new(format!("{long} {why}")))
+    }
+}
+
+impl LowRoute {
+    fn extract(args: &mut Extract) -> Result<LowRoute, UsageError> {
+        Ok(LowRoute {
+            ipv4: args.has("--ipv4"),
+            ipv6: args.has("--ipv6"),
+            resolve: args.all("--resolve")?,
+            connect_to: args.all("--connect-to")?,
+            unix_socket: args.last("--unix-socket")?,
+            bind: args.last("--bind")?,
+        })
     }
 }
 

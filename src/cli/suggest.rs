@@ -70,7 +70,6 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
         PUB | RR,
         "leave it out: there is no store for what a publisher must remember from one run to the next",
     ),
-    (&["-A"], MOSQUITTO, "leave it out: the system chooses the address to connect from"),
     (&["-S"], MOSQUITTO, "leave it out: the host belongs in the URL"),
     (&["-o"], MOSQUITTO, "there is no file of options: a shell alias or script holds them"),
     (&["-M", "--max-inflight"], SUB, "say -D connect receive-maximum N"),

@@ -297,6 +297,25 @@ pub const FLAGS: &[Flag] = &[
         .repeatable()
         .more("In the order of preference. MQTT commands offer mqtt, alone."),
     option("--origin", "ORIGIN", CLIENTS, Group::Connection, "The Origin header, as a browser sends it"),
+    switch("--ipv4", CLIENTS, Group::Connection, "Connect to IPv4 addresses only").short('4', CLIENTS),
+    switch("--ipv6", CLIENTS, Group::Connection, "Connect to IPv6 addresses only").short('6', CLIENTS),
+    option("--resolve", "HOST:PORT:ADDR", CLIENTS, Group::Connection, "Connect to ADDR where HOST and PORT are due")
+        .repeatable()
+        .more(
+            "In place of a lookup. More addresses follow behind commas, IPv6 may stand in brackets; '*' is \
+             any host.",
+        ),
+    option("--connect-to", "H1:P1:H2:P2", CLIENTS, Group::Connection, "Connect to H2 and P2 where H1 and P1 are due")
+        .repeatable()
+        .more(
+            "An empty H1 or P1 is any, an empty H2 or P2 leaves it as it is. The Host header and the name in \
+             the certificate stay the URL's. The first that fits holds.",
+        ),
+    option("--unix-socket", "PATH", CLIENTS, Group::Connection, "Connect to a Unix socket, not to host and port")
+        .more("Everything else stays as the URL says it: scheme, Host header, name in the certificate."),
+    option("--bind", "ADDR", CLIENTS, Group::Connection, "The local IP address to connect from")
+        .short('A', MQTTS)
+        .more("The port is the system's choice. Only addresses of the same family are connected to."),
     option(
         "--connect-timeout",
         "SEC",

@@ -124,6 +124,12 @@ impl fmt::Debug for Userinfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlError(String);
 
+impl UrlError {
+    pub(super) fn new(text: impl Into<String>) -> UrlError {
+        UrlError(text.into())
+    }
+}
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -132,8 +138,9 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-fn bad<T>(text: impl Into<String>) -> Result<T, UrlError> {
-    Err(UrlError(text.into()))
+/// What is wrong.
+pub(super) fn bad<T>(text: impl Into<String>) -> Result<T, UrlError> {
+    Err(UrlError::new(text))
 }
 
 /// Reads a URL and its userinfo.
@@ -167,7 +174,8 @@ pub fn parse(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Ur
     Ok((Url { scheme, host, port, target }, userinfo))
 }
 
-fn check_characters(text: &str) -> Result<(), UrlError> {
+/// No spaces, no control characters.
+pub(super) fn check_characters(text: &str) -> Result<(), UrlError> {
     for (index, c) in text.chars().enumerate() {
         let position = index + 1;
         if c == ' ' {
@@ -246,7 +254,8 @@ fn host_and_port(text: &str, purpose: Purpose) -> Result<(String, Option<u16>), 
     Ok((host, Some(port(digits, purpose)?)))
 }
 
-fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
+/// A port of 1 to 65535, for [`Purpose::Listen`] 0 too.
+pub(super) fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
     if digits.is_empty() {
         return bad("there is no port after the ':' of the host");
     }
@@ -258,7 +267,8 @@ fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
     }
 }
 
-fn ipv6(address: &str) -> Result<String, UrlError> {
+/// What stands between the brackets.
+pub(super) fn ipv6(address: &str) -> Result<String, UrlError> {
     if let Some((_, zone)) = address.split_once('%') {
         return bad(format!("zone '{zone}' of the IPv6 address: zone ids (RFC 6874) are not supported"));
     }
@@ -268,7 +278,8 @@ fn ipv6(address: &str) -> Result<String, UrlError> {
     }
 }
 
-fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
+/// A host without brackets.
+pub(super) fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
     if host.is_empty() {
         return bad("there is no host after the '://'");
     }

@@ -16,6 +16,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         close_timeout: 5 * SECOND,
         max_message: 1 << 20,
         tls: Tls::default(),
+        route: config::Route::default(),
     }
 }
 

@@ -98,6 +98,13 @@ pub enum Error {
         /// Each address with its error.
         attempts: Vec<(SocketAddr, String)>,
     },
+    /// The Unix socket of `--unix-socket` took no connection.
+    UnixSocket {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The limit for the whole way was reached.
     TimedOut {
         /// Where we were.
@@ -161,7 +168,7 @@ impl Error {
         match self {
             Error::Request(_) | Error::NoTls => 2,
             Error::Resolve { .. } => 6,
-            Error::Connect { .. } => 7,
+            Error::Connect { .. } | Error::UnixSocket { .. } => 7,
             Error::Violation { .. } => 8,
             Error::Refused { .. } => 22,
             Error::TimedOut { .. } => 28,
@@ -255,6 +262,10 @@ impl fmt::Display for Error {
                     write!(f, "{separator}{}: {why}", Bracketed(*address))?;
                 }
                 Ok(())
+            }
+            Error::UnixSocket { path, why } => {
+                let path = path.to_string_lossy();
+                write!(f, "could not connect to unix:{}: {why}", excerpt(path.as_bytes()))
             }
             Error::TimedOut { phase, peer, limit } => {
                 write!(f, "timed out after {} s in phase {phase}: {peer}", limit.as_secs_f64())

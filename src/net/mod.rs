@@ -3,6 +3,7 @@
 
 mod dial;
 mod error;
+mod local;
 mod out;
 mod plain;
 pub(crate) mod resolve;
@@ -14,7 +15,7 @@ pub mod ws;
 
 use std::{
     fmt,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -104,6 +105,8 @@ enum State {
     Start,
     Resolving(resolve::Lookup),
     Dialing(dial::Dial),
+    /// `--unix-socket`.
+    Local(local::Local),
     #[cfg(feature = "tls")]
     Tls(tls::Handshake),
     Upgrading(Box<upgrade::Upgrade>),
@@ -168,7 +171,7 @@ impl Connector {
     /// What to poll for.
     pub fn interests<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         match &self.state {
-            State::Start | State::Over => {}
+            State::Start | State::Local(_) | State::Over => {}
             State::Resolving(lookup) => fds.push(PollFd::new(lookup, crate::sys::PollFlags::IN)),
             State::Dialing(dial) => dial.interests(fds),
             #[cfg(feature = "tls")]
@@ -181,6 +184,7 @@ impl Connector {
     pub fn wake_at(&self) -> Instant {
         let sooner = match &self.state {
             State::Dialing(dial) => dial.wake_at(),
+            State::Local(local) => Some(local.wake_at()),
             State::Upgrading(upgrade) => upgrade.wake_at(),
             _ => None,
         };
@@ -199,13 +203,17 @@ impl Connector {
                 None => Ok(Step::Wait(State::Resolving(lookup))),
                 Some(answer) => {
                     let addresses = answer.map_err(|why| self.unresolved(why))?;
-                    Ok(self.resolved(addresses, now))
+                    self.resolved(addresses, now)
                 }
             },
             State::Dialing(mut dial) => match dial.advance(now) {
                 Ok(None) => Ok(Step::Wait(State::Dialing(dial))),
                 Ok(Some(tcp)) => self.dialed(tcp, shared, now),
                 Err(attempts) => Err(Error::Connect { peer: self.peer.clone(), attempts }),
+            },
+            State::Local(mut local) => match local.advance(now)? {
+                None => Ok(Step::Wait(State::Local(local))),
+                Some(stream) => self.dialed(stream, shared, now),
             },
             #[cfg(feature = "tls")]
             State::Tls(mut handshake) => match handshake.advance()? {
@@ -227,16 +235,26 @@ impl Connector {
         if self.endpoint.url.scheme.is_tls() && !cfg!(feature = "tls") {
             return Err(Error::NoTls);
         }
-        match resolve::resolve(&self.peer.host, self.peer.port) {
-            Ok(resolve::Resolved::Now(addresses)) => Ok(self.resolved(addresses, now)),
+        let route = &self.endpoint.route;
+        if let Some(path) = &route.unix_socket {
+            return Ok(Step::Go(State::Local(local::Local::new(path, now))));
+        }
+        let (host, port) = route.target(&self.peer.host, self.peer.port);
+        if let Some(addresses) = route.pinned(&host, port) {
+            return self.resolved(addresses, now);
+        }
+        match resolve::resolve(&host, port) {
+            Ok(resolve::Resolved::Now(addresses)) => self.resolved(addresses, now),
             Ok(resolve::Resolved::Later(lookup)) => Ok(Step::Go(State::Resolving(lookup))),
             Err(why) => Err(self.unresolved(why)),
         }
     }
 
-    fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Step {
+    fn resolved(&mut self, addresses: Vec<SocketAddr>, now: Instant) -> Result<Step, Error> {
         self.timings.resolve = Some(self.lap(now));
-        Step::Go(State::Dialing(dial::Dial::new(addresses, now)))
+        let route = &self.endpoint.route;
+        let addresses = route.usable(addresses).map_err(|why| self.unresolved(why))?;
+        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, route.bind, now))))
     }
 
     /// The TCP connection stands. A proxy's handshake will have its place here, before TLS.
@@ -280,13 +298,14 @@ impl Connector {
     }
 
     fn unresolved(&self, why: String) -> Error {
-        Error::Resolve { host: self.peer.host.clone(), why }
+        let (host, _) = self.endpoint.route.target(&self.peer.host, self.peer.port);
+        Error::Resolve { host, why }
     }
 
     fn timed_out(&mut self) -> Error {
         let phase = match std::mem::replace(&mut self.state, State::Over) {
             State::Start | State::Resolving(_) => Phase::Resolve,
-            State::Dialing(_) => Phase::Connect,
+            State::Dialing(_) | State::Local(_) => Phase::Connect,
             #[cfg(feature = "tls")]
             State::Tls(_) => Phase::Tls,
             State::Upgrading(mut upgrade) => match upgrade.cut_short() {

@@ -14,6 +14,7 @@ use std::{
 #[cfg(feature = "tls")]
 use native_tls::TlsStream;
 
+use super::local;
 use crate::sys::PollFlags;
 
 /// The socket below TLS. Swallows EINTR and remembers what blocked.
@@ -197,9 +198,13 @@ impl Stream {
         flags
     }
 
-    /// The peer's address, `IP:PORT`.
+    /// The peer's address: `IP:PORT`, or `unix:PATH`.
     pub fn peer(&self) -> String {
-        self.socket().tcp.peer_addr().map_or_else(|_| String::from("unknown"), |a| a.to_string())
+        let tcp = &self.socket().tcp;
+        match tcp.peer_addr() {
+            Ok(address) => address.to_string(),
+            Err(_) => local::peer(tcp).unwrap_or_else(|| String::from("unknown")),
+        }
     }
 
     /// Ends the sending side: TLS close_notify, then shutdown(SHUT_WR). Returns false if close_notify waits

@@ -38,6 +38,7 @@ mod mqtt_round;
 mod mqtt_scripted;
 mod mqtt_wire;
 mod peers;
+mod route;
 mod serve;
 mod signals;
 mod stall;

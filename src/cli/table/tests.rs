@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use super::FLAGS;
 use crate::cli::{Invocation, command::Command, flags, parse, tests::refused};
 
+mod connection;
 mod mqtt;
 
 /// The flag, the command, arguments, and a part of what comes of them.
@@ -325,8 +326,15 @@ const LONG: &str = "\
 type Case = (&'static str, &'static str, Vec<&'static str>, &'static str);
 
 /// The rows as command lines: with a URL where it is obligatory, and those of `mqtt` for its kin too.
-fn cases(rows: &[Row], kin: &[Row]) -> Vec<Case> {
+fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row]) -> Vec<Case> {
     let mut cases = Vec::new();
+    for (flag, args, part) in clients {
+        for command in Command::ALL.into_iter().filter(|command| *command != Command::Serve) {
+            let name = command.name();
+            let least = if ["pub", "sub", "rr"].contains(&name) { mqtt::least(name) } else { &[] };
+            cases.push((*flag, name, [&[name, "ws://localhost"], least, args].concat(), *part));
+        }
+    }
     for (flag, command, args, part) in rows.iter().chain(kin) {
         let mut add = |command: &'static str, least: &[&'static str]| {
             let url = if command == "echo" { &[][..] } else { &["ws://localhost"] };
@@ -349,11 +357,11 @@ fn cases(rows: &[Row], kin: &[Row]) -> Vec<Case> {
 }
 
 fn good() -> Vec<Case> {
-    cases(GOOD, mqtt::GOOD)
+    cases(GOOD, mqtt::GOOD, connection::GOOD)
 }
 
 fn bad() -> Vec<Case> {
-    cases(BAD, mqtt::BAD)
+    cases(BAD, mqtt::BAD, connection::BAD)
 }
 
 #[test]
