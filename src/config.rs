@@ -27,6 +27,8 @@ pub struct Config {
     pub mode: Mode,
     /// How much to say on stderr.
     pub verbosity: Verbosity,
+    /// What the arguments gave reason to warn of: for the log, as soon as there is one.
+    pub warnings: Vec<String>,
 }
 
 /// `-d` and `--quiet`.
@@ -93,6 +95,8 @@ pub struct Endpoint {
     pub tls: Tls,
     /// The way to the server.
     pub route: Route,
+    /// `--location`: the most redirects that are followed; none are without it.
+    pub redirects: Option<u32>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -107,6 +111,7 @@ impl fmt::Debug for Endpoint {
             .field("max_message", &self.max_message)
             .field("tls", &self.tls)
             .field("route", &self.route)
+            .field("redirects", &self.redirects)
             .finish()
     }
 }

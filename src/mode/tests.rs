@@ -17,6 +17,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         max_message: 1 << 20,
         tls: Tls::default(),
         route: config::Route::default(),
+        redirects: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         max_message: 64 << 20,
         tls: config::Tls::default(),
         route: config::Route::default(),
+        redirects: None,
     }
 }
 

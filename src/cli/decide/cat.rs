@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path, t
 
 use bytes::Bytes;
 
-use super::{DEFAULT_URL, at_most, url_text, websocket};
+use super::{DEFAULT_URL, Env, at_most, url_text, websocket};
 use crate::{
     cli::{
         command::Command,
@@ -29,12 +29,12 @@ const LARGEST_FILE: u64 = 64 << 20;
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL, a file that cannot be read.
-pub fn cat(low: &LowArgs) -> Result<Mode, UsageError> {
+pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 1, "a URL; messages come from stdin and from --on-open")?;
     let Some(url) = low.positionals.first() else {
         return Err(UsageError::new(format!("there is no URL, as in: wspipe cat {DEFAULT_URL}")));
     };
-    let endpoint = websocket(low, url_text(url, Command::Cat)?)?;
+    let endpoint = websocket(low, url_text(url, Command::Cat)?, env)?;
     needs(low)?;
     let (input, output) = framings(low)?;
     let (count, until) = (count(low)?, until(low)?);

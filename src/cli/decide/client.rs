@@ -38,7 +38,7 @@ pub fn connection(
         let (name, example) = (low.command.name(), example(low.command));
         return Err(UsageError::new(format!("there is no URL, as in: wspipe {name} {example}")));
     };
-    let (endpoint, userinfo) = mqtt_endpoint(low, url_text(url, low.command)?)?;
+    let (endpoint, userinfo) = mqtt_endpoint(low, url_text(url, low.command)?, env)?;
     Ok((endpoint, mqtt(low, userinfo, env, properties)?))
 }
 

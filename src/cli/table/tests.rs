@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::FLAGS;
-use crate::cli::{Invocation, command::Command, flags, parse, tests::refused};
+use crate::cli::{Invocation, command::Command, flags, parse_asking, tests::refused};
 
 mod connection;
 mod mqtt;
@@ -28,6 +28,14 @@ const GOOD: &[Row] = &[
     ("--skip", "echo", &["--skip=3"], "skip: 3"),
     ("--timeout", "echo", &["-W", "1.5"], "timeout: 1.5s, raw"),
     ("--timeout", "mqtt", &["-W7"], "timeout: 7s }"),
+    ("--password-file", "echo", &["--auth=u", "--password-file=/dev/null"], r#"headers: ["Authorization"]"#),
+    ("--password-env", "echo", &["--auth=u", "--password-env=SECRET"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "echo", &["--auth=u", "--ask-password"], r#"headers: ["Authorization"]"#),
+    ("--password-file", "cat", &["--auth=u", "--password-file=/dev/null"], r#"headers: ["Authorization"]"#),
+    ("--password-env", "cat", &["--auth=u", "--password-env=SECRET"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "cat", &["--auth=u", "--ask-password"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "mqtt", &["--ask-password"], r#"password: Some("hidden")"#),
+    ("--location", "echo", &["-L"], "redirects: Some(10)"),
     ("--username", "mqtt", &["-u", "bob"], r#"username: Some("bob")"#),
     ("--username", "mqtt", &["--user", "bob"], r#"username: Some("bob")"#),
     ("--pw", "mqtt", &["-u", "bob", "-P", "pw"], r#"password: Some("hidden")"#),
@@ -178,6 +186,17 @@ const BAD: &[Row] = &[
     ("--username", "mqtt", &["-u"], "-u/--username needs a value: NAME"),
     ("--pw", "mqtt", &["-P", "x", "-V", "311"], "a password without a user name needs MQTT 5.0"),
     ("--pw", "mqtt", &["-P", "x", "--password-env=X"], "-P/--pw and --password-env"),
+    ("--password-env", "echo", &["--password-env=X"], "needs a user: --auth USER, or USER@ in the URL"),
+    (
+        "--password-env",
+        "echo",
+        &["--auth=u:p", "--password-env=X"],
+        "--auth USER:PASSWORD and --password-env",
+    ),
+    ("--password-env", "echo", &["--auth=u", "--password-env=NOT_THERE"], "'NOT_THERE' is not set"),
+    ("--ask-password", "echo", &["--auth=u", "--ask-password"], "--ask-password: there is nobody to ask"),
+    ("--ask-password", "mqtt", &["--ask-password", "--password-env=X"], "--password-env and --ask-password"),
+    ("--auth", "mqtt", &["--auth=secret", "--password-env=X"], "there is no ':' in it"),
     ("--password-file", "mqtt", &["--password-file", ""], "takes the name of a file"),
     ("--password-env", "mqtt", &["--password-env", "NOT_THERE"], "the variable 'NOT_THERE' is not set"),
     ("--password-env", "mqtt", &["--password-env", "A=B"], "not 'A=B'"),
@@ -368,7 +387,8 @@ fn bad() -> Vec<Case> {
 fn each_flag_is_understood() {
     let env = |name: &str| (name == "SECRET").then(|| OsString::from("xyzzy"));
     for (flag, _, line, part) in good() {
-        match parse(line.iter().map(OsString::from), &env) {
+        let ask = |_: &str| Ok(b"xyzzy".to_vec());
+        match parse_asking(line.iter().map(OsString::from), &env, ask) {
             Ok(Invocation::Run(config)) => {
                 let debug = format!("{config:?}");
                 assert!(debug.contains(part), "{flag}: {line:?}: '{part}' is not in {debug}");

@@ -255,6 +255,9 @@ impl Upgrade {
     fn connection(&mut self, subprotocol: Option<String>, head_len: usize) -> Option<Connection> {
         let stream = self.stream.take()?;
         let read_ahead = self.received.split_off(head_len);
+        if let Some(chosen) = &subprotocol {
+            log::debug!("subprotocol {}", escaped(chosen));
+        }
         let established = Established { subprotocol, peer: stream.peer() };
         Some(Connection::client(stream, read_ahead, self.max_message, established))
     }

@@ -3,6 +3,9 @@
 /// The flag, arguments for any client command, and a part of what comes of them.
 pub type Row = (&'static str, &'static [&'static str], &'static str);
 
+/// A token, as any file may hold one.
+const TOKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/table/tests/token");
+
 /// A path that is longer than the system's `sun_path`.
 const LONG_PATH: &str = "/tmp/0123456789012345678901234567890123456789012345678901234567890123456789\
     0123456789012345678901234567890123456789";
@@ -24,6 +27,13 @@ pub const GOOD: &[Row] = &[
     ("--unix-socket", &["--unix-socket", "/run/s"], r#"unix_socket: Some("/run/s")"#),
     ("--bind", &["--bind", "127.0.0.2"], "family: Some(V4)"),
     ("--bind", &["--bind=[::1]"], "bind: Some(::1)"),
+    ("--auth", &["--auth", "u:xyzzy"], r#"headers: ["Authorization"]"#),
+    ("--auth", &["--basic-auth=u:"], r#"headers: ["Authorization"]"#),
+    ("--bearer-file", &["--bearer-file", TOKEN], r#"headers: ["Authorization"]"#),
+    ("--cookie", &["--cookie", "a=xyzzy", "--cookie=b=c"], r#"headers: ["Cookie"]"#),
+    ("--location", &["--location"], "redirects: Some(10)"),
+    ("--max-redirects", &["--location", "--max-redirects=0"], "redirects: Some(0)"),
+    ("--max-redirects", &["--location", "--max-redirs", "3"], "redirects: Some(3)"),
 ];
 
 /// The part is one of the message.
@@ -41,4 +51,24 @@ pub const BAD: &[Row] = &[
     ("--unix-socket", &["--unix-socket=s", "--resolve=h:1:::1"], "goes without --resolve"),
     ("--bind", &["--bind", "eth0"], "--bind takes an IP address, not 'eth0'"),
     ("--bind", &["--bind", "::1", "-4"], "-4/--ipv4 and --bind ::1 contradict each other"),
+    ("--auth", &["--auth", "secret"], "--auth takes USER:PASSWORD"),
+    ("--auth", &["--auth", "u:secret\n"], "--auth: HTTP Basic authentication cannot send control"),
+    ("--auth", &["--auth", "u:secret", "-H", "Authorization: secret"], "-H 'Authorization: ...' and --auth"),
+    ("--auth", &["--auth", "u:secret", "--bearer-file=x"], "--auth and --bearer-file contradict each other"),
+    ("--bearer-file", &["--bearer-file", ""], "takes the name of a file"),
+    ("--cookie", &["--cookie", "secret"], "--cookie takes NAME=VALUE, and there is no '=' in it"),
+    ("--cookie", &["--cookie", "a=b\r\nsecret"], "--cookie has the character U+000D at position 4"),
+    ("--cookie", &["--cookie", "a b=secret"], "not a cookie's name"),
+    ("--cookie", &["--cookie=a=b", "-H", "cookie: c=d"], "--cookie and -H 'Cookie: ...' say the same"),
+    ("--location", &["--location=1"], "takes no value"),
+    ("--max-redirects", &["--max-redirects=3"], "--max-redirects needs --location"),
+    ("--max-redirects", &["--location", "--max-redirects=-1"], "takes a whole number from 0"),
+    ("--header", &["-H", "Host:"], "-H 'Host:': HTTP/1.1 has no request without it"),
+    ("--header", &["-H", "User-Agent;"], "User-Agent cannot be empty"),
+    ("--header", &["-H", "A b;"], "'A b' is not a header's name"),
+    ("--header", &["-H", "Cookie: a", "-H", "Cookie: b"], "Cookie is given twice"),
+    ("--header", &["-H", "X: a", "-H", "x:"], "-H 'X: ...' and -H 'X:' contradict each other"),
+    ("--password-file", &["--password-file", ""], "takes the name of a file"),
+    ("--password-env", &["--password-env"], "--password-env needs a value: NAME"),
+    ("--ask-password", &["--ask-password=secret"], "takes no value"),
 ];
