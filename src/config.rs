@@ -97,6 +97,8 @@ pub struct Endpoint {
     pub route: Route,
     /// `--location`: the most redirects that are followed; none are without it.
     pub redirects: Option<u32>,
+    /// CONNECT will carry a user name, a password or Authentication Data: what no redirect may lead elsewhere.
+    pub connect_login: bool,
 }
 
 impl fmt::Debug for Endpoint {
@@ -266,6 +268,12 @@ impl fmt::Debug for Mqtt {
 }
 
 impl Mqtt {
+    /// Whether CONNECT carries something that is for this server only.
+    pub fn has_login(&self) -> bool {
+        let authentication = self.connect_properties.authentication_data.is_some();
+        self.username.is_some() || self.password.is_some() || authentication
+    }
+
     /// A filter at a QoS, as `wspipe mqtt` subscribes.
     pub fn filter(topic: &str, qos: QoS) -> Filter {
         Filter { filter: topic.to_owned(), qos, ..Filter::default() }

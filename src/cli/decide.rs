@@ -111,8 +111,9 @@ fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let Some(text) = low.positionals.first() else {
         return Err(UsageError::new("there is no URL, as in: wspipe mqtt ws://localhost:9001/mqtt"));
     };
-    let (endpoint, userinfo) = mqtt_endpoint(low, url_text(text, Command::Mqtt)?, env)?;
+    let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(text, Command::Mqtt)?, env)?;
     let mqtt = mqtt(low, userinfo, env, &mut properties(low)?)?;
+    endpoint.connect_login = mqtt.has_login();
     let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
     check_topic("-t/--topic", &topic)?;
     let Payload(message) = low.or_default(low.message.clone(), "--message")?;
@@ -215,6 +216,7 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
         tls,
         route: route(low)?,
         redirects: http::redirects(low)?,
+        connect_login: false,
     })
 }
 

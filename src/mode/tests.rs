@@ -18,6 +18,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         tls: Tls::default(),
         route: config::Route::default(),
         redirects: None,
+        connect_login: false,
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::{
+    redirect::{self, Fault},
+    retry_after,
+};
 use crate::proto::format::{escape, excerpt};
 
 /// A step on the way to a connection.
@@ -153,6 +157,15 @@ pub enum Error {
         /// The answer.
         refusal: Box<Refusal>,
     },
+    /// A redirect that is not followed, though `--location` was said.
+    Redirect {
+        /// Who redirects.
+        peer: Peer,
+        /// The status code of HTTP.
+        status: u16,
+        /// Why it is not followed.
+        fault: Fault,
+    },
     /// The connection broke during the upgrade.
     Lost {
         /// Whom we asked.
@@ -171,6 +184,7 @@ impl Error {
             Error::Connect { .. } | Error::UnixSocket { .. } => 7,
             Error::Violation { .. } => 8,
             Error::Refused { .. } => 22,
+            Error::Redirect { fault, .. } => fault.status(),
             Error::TimedOut { .. } => 28,
             Error::Tls { .. } => 35,
             Error::Lost { .. } => 56,
@@ -184,17 +198,18 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Request(_) | Error::NoTls | Error::Untrusted { .. } | Error::CaFile { .. } => true,
+            Error::Redirect { .. } => true,
             Error::Refused { refusal, .. } => !matches!(refusal.status, 408 | 425 | 429 | 500..),
             _ => false,
         }
     }
 
-    /// How long the server asks us to wait before the next attempt: Retry-After in seconds (RFC 9110
-    /// section 10.2.3). A date there is not taken.
-    pub fn retry_after(&self) -> Option<Duration> {
+    /// How long the server asks us to wait before the next attempt: Retry-After, a number of seconds or a
+    /// date (RFC 9110 section 10.2.3), at most [`super::LONGEST_RETRY_AFTER`]. `now` is the wall clock, in
+    /// seconds since 1970.
+    pub fn retry_after(&self, now: u64) -> Option<Duration> {
         let Error::Refused { refusal, .. } = self else { return None };
-        let seconds = refusal.retry_after.as_deref()?.trim().parse::<u32>().ok()?;
-        Some(Duration::from_secs(seconds.into()))
+        retry_after::wait(refusal.retry_after.as_deref()?, now)
     }
 
     /// What may help, naming the option.
@@ -211,6 +226,7 @@ impl Error {
             Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
             Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
             Error::Refused { refusal, .. } => return refusal_hint(refusal),
+            Error::Redirect { fault, .. } => return fault.hint().map(str::to_owned),
             _ => return None,
         };
         Some(text.to_owned())
@@ -232,10 +248,10 @@ fn distrust_hint(why: &Distrust) -> String {
 
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     let text = match refusal.status {
-        300..400 => "redirects are not followed: use the new URL",
+        status if redirect::is_redirect(status) => "--location follows redirects",
         400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
-        401 => "-H 'Authorization: …' or USER:PASSWORD@ in the URL sends a login",
-        403 => "-H 'Origin: …' or a login may be wanted",
+        401 => "--auth USER:PASSWORD or --bearer-file FILE sends a login",
+        403 => "--origin ORIGIN or a login may be wanted",
         404 => "check the path of the URL",
         200..300 => "no WebSocket at this path?",
         _ => return None,
@@ -283,6 +299,9 @@ impl fmt::Display for Error {
             }
             Error::Violation { peer, why, .. } => write!(f, "upgrade with {peer} failed: {why}"),
             Error::Refused { peer, refusal } => write!(f, "upgrade refused by {peer}: {refusal}"),
+            Error::Redirect { peer, status, fault } => {
+                write!(f, "redirect (HTTP {status}) by {peer}: {fault}")
+            }
             Error::Lost { peer, why } => {
                 write!(f, "connection to {peer} lost during the upgrade: {}", excerpt(why.as_bytes()))
             }
@@ -378,7 +397,7 @@ mod tests {
         for status in [200, 301, 400, 401, 403, 404, 426] {
             assert!(refused(status).is_permanent(), "{status}");
         }
-        assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(120)));
+        assert_eq!(refused(503).retry_after(0), Some(Duration::from_secs(120)));
         assert!(Error::Untrusted { peer: peer(), why: Distrust::Expired }.is_permanent());
         assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
     }

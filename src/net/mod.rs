@@ -6,7 +6,9 @@ mod error;
 mod local;
 mod out;
 mod plain;
+mod redirect;
 pub(crate) mod resolve;
+mod retry_after;
 pub mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -20,6 +22,8 @@ use std::{
 };
 
 pub use error::{Distrust, Error, Peer, Phase, Refusal};
+pub use redirect::Fault;
+pub use retry_after::LONGEST as LONGEST_RETRY_AFTER;
 pub use ws::{Connection, Read};
 
 use crate::{
@@ -80,6 +84,8 @@ pub struct Connector {
     state: State,
     since: Instant,
     timings: Timings,
+    /// Redirects followed so far.
+    followed: u32,
 }
 
 impl fmt::Display for Timings {
@@ -140,6 +146,7 @@ impl Connector {
             state: State::Start,
             since: now,
             timings: Timings::default(),
+            followed: 0,
         }
     }
 
@@ -220,12 +227,18 @@ impl Connector {
                 None => Ok(Step::Wait(State::Tls(handshake))),
                 Some(stream) => self.secured(stream, now),
             },
-            State::Upgrading(mut upgrade) => match upgrade.advance(now)? {
-                None => Ok(Step::Wait(State::Upgrading(upgrade))),
-                Some(connection) => {
+            State::Upgrading(mut upgrade) => match upgrade.advance(now) {
+                Ok(None) => Ok(Step::Wait(State::Upgrading(upgrade))),
+                Ok(Some(connection)) => {
                     self.timings.upgrade = Some(self.lap(now));
                     Ok(Step::Done(connection))
                 }
+                Err(Error::Refused { refusal, .. })
+                    if redirect::is_followed(&self.endpoint, refusal.status) =>
+                {
+                    self.redirected(&refusal)
+                }
+                Err(error) => Err(error),
             },
             State::Over => Err(Error::Request(String::from("the attempt is over"))),
         }
@@ -288,6 +301,17 @@ impl Connector {
         }
         let upgrade = upgrade::Upgrade::new(&self.endpoint, &self.peer, stream)?;
         Ok(Step::Go(State::Upgrading(Box::new(upgrade))))
+    }
+
+    /// The whole way again, to another URL, under the same deadline. The times of the last leg count.
+    fn redirected(&mut self, refusal: &Refusal) -> Result<Step, Error> {
+        redirect::follow(&mut self.endpoint, refusal.location.as_deref(), self.followed)
+            .map_err(|fault| Error::Redirect { peer: self.peer.clone(), status: refusal.status, fault })?;
+        let url = &self.endpoint.url;
+        self.peer = Peer { host: url.host.clone(), port: url.port };
+        self.followed += 1;
+        self.timings = Timings::default();
+        Ok(Step::Go(State::Start))
     }
 
     /// The time since the last step ended.

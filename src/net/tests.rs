@@ -27,6 +27,7 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         tls: config::Tls::default(),
         route: config::Route::default(),
         redirects: None,
+        connect_login: false,
     }
 }
 

@@ -15,10 +15,14 @@ use crate::{
     config::Endpoint,
     net::{
         error::{Error, Peer, Refusal},
+        redirect::is_redirect,
         stream::{Stream, error_text},
         ws::Connection,
     },
-    proto::{format::excerpt, link::Established},
+    proto::{
+        format::{escape, excerpt},
+        link::Established,
+    },
     sys::{PollFd, PollFlags},
 };
 
@@ -50,6 +54,8 @@ pub(in crate::net) struct Upgrade {
     /// Bytes of interim (1xx) heads, already dropped.
     skipped: usize,
     refused: Option<Refused>,
+    /// A redirect is followed: its body is of no interest.
+    follow: bool,
 }
 
 /// A refusal whose body is still coming.
@@ -89,6 +95,7 @@ impl Upgrade {
             received: Vec::new(),
             skipped: 0,
             refused: None,
+            follow: endpoint.redirects.is_some(),
         })
     }
 
@@ -184,8 +191,9 @@ impl Upgrade {
                 Some(Head::Upgraded { subprotocol, len }) => return Ok(self.connection(subprotocol, len)),
                 Some(Head::Refused { refusal, framing, len }) => {
                     self.received.drain(..len);
+                    let followed = self.follow && is_redirect(refusal.status);
                     self.refused = Some(Refused { refusal, framing, until: now + BODY_WAIT });
-                    return if self.body_complete() { Err(self.refusal()) } else { Ok(None) };
+                    return if followed || self.body_complete() { Err(self.refusal()) } else { Ok(None) };
                 }
             }
         }
@@ -282,6 +290,7 @@ impl Upgrade {
             Framing::ToEnd => std::mem::take(&mut self.received),
         };
         body.truncate(MAX_BODY);
+        log_body(body.trim_ascii_end());
         let refusal = Box::new(Refusal { body, ..refused.refusal });
         Error::Refused { peer: self.peer.clone(), refusal }
     }
@@ -319,6 +328,16 @@ impl Upgrade {
 
     fn lost(&self, why: String) -> Error {
         Error::Lost { peer: self.peer.clone(), why }
+    }
+}
+
+/// The body of a refusal, line by line.
+fn log_body(body: &[u8]) {
+    if body.is_empty() {
+        return;
+    }
+    for line in body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
+        log::debug!("| {}", escape(line));
     }
 }
 

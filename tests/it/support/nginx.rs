@@ -97,6 +97,7 @@ fn server(listen: &str, pair: Option<&Pair>) -> String {
     let headers = "proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;\n";
     format!(
         "server {{\n{listen}{certificate}{headers}\
+         location = /down {{ return 302 http://localhost/; }}\n\
          location / {{ proxy_pass http://127.0.0.1:{}; }}\nlocation = /mqtt {{ proxy_pass http://127.0.0.1:{}; }}\n}}\n",
         websockets::shared().port,
         mosquitto::shared().ws,
