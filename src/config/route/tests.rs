@@ -115,3 +115,79 @@ fn families() {
     let bound = Route { bind: Some("127.0.0.1".parse().unwrap()), ..v4 };
     assert_eq!(bound.usable(both[..1].to_vec()), Err("no IPv4 address, as --bind 127.0.0.1 asks for".into()));
 }
+
+/// xorshift64: each failure repeats.
+fn below(state: &mut u64, n: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 11) as usize % n
+}
+
+#[test]
+fn anything_typed_is_read_or_refused() {
+    const PIECES: &[&str] = &[
+        "h",
+        "Example.org",
+        "*",
+        ":",
+        "::",
+        ":80",
+        ":0",
+        ":65536",
+        "[",
+        "]",
+        "[::1]",
+        "::1",
+        "127.0.0.1",
+        ",",
+        ",127.0.0.2",
+        "[2001:db8::1]",
+        "%eth0",
+        "@",
+        "/",
+        " ",
+        "\n",
+        "\0",
+        "\u{e9}",
+        "\u{1f600}",
+        "+",
+        "-",
+        ".",
+        "65535",
+        "999.0.0.1",
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    let (mut resolves, mut connects) = (0, 0);
+    for _ in 0..300_000 {
+        let mut text = String::new();
+        // Half of them begin as good ones do.
+        if below(&mut state, 2) == 0 {
+            let start = ["h:80:127.0.0.1", "*:443:", "[::1]:1:", "::", "a:1:b", "h:"];
+            text.push_str(start[below(&mut state, start.len())]);
+        }
+        for _ in 0..below(&mut state, 6) {
+            text.push_str(PIECES[below(&mut state, PIECES.len())]);
+        }
+        match Resolve::parse(&text) {
+            Ok(rule) => {
+                resolves += 1;
+                assert!(!rule.addresses.is_empty() && rule.port > 0, "{text:?}");
+                assert!(rule.host.is_none_or(|host| host.bytes().all(|b| b.is_ascii_graphic())), "{text:?}");
+            }
+            Err(why) => assert!(!why.to_string().contains(char::is_control), "{text:?}: {why}"),
+        }
+        match ConnectTo::parse(&text) {
+            Ok(rule) => {
+                connects += 1;
+                let route = Route { connect_to: vec![rule.clone()], ..Route::default() };
+                let from = (rule.from_host.as_deref().unwrap_or("any"), rule.from_port.unwrap_or(9));
+                let to = (rule.host.as_deref().unwrap_or(from.0).to_owned(), rule.port.unwrap_or(from.1));
+                assert_eq!(route.target(from.0, from.1), to, "{text:?}");
+            }
+            Err(why) => assert!(!why.to_string().contains(char::is_control), "{text:?}: {why}"),
+        }
+        let _ = address(&text);
+    }
+    assert!(resolves > 500 && connects > 500, "the pieces make too few good ones: {resolves}, {connects}");
+}

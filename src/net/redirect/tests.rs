@@ -131,3 +131,77 @@ fn what_is_not_followed() {
     assert_eq!(follow(&mut same, Some("/mqtt/"), 0), Ok(()));
     assert_eq!(same.url.target, "/mqtt/");
 }
+
+/// xorshift64: each failure repeats.
+fn below(state: &mut u64, n: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 11) as usize % n
+}
+
+#[test]
+fn any_location_is_a_url_or_refused() {
+    const PIECES: &[&str] = &[
+        "http:",
+        "https:",
+        "wss:",
+        "ftp:",
+        "//",
+        "/",
+        "h",
+        "u:secret@",
+        "@",
+        ":",
+        ":81",
+        "[::1]",
+        "[",
+        ".",
+        "..",
+        "/./",
+        "/../",
+        "?",
+        "?q",
+        "#",
+        "#f",
+        "%",
+        "%2",
+        "%41",
+        " ",
+        "\t",
+        "\0",
+        "\u{e9}",
+        "\u{fffd}",
+        "\\",
+        ";",
+        "://",
+    ];
+    let bases = ["ws://b/", "wss://b:8/a/b?c", "ws://[::1]:8/a/../b/", "ws://b/%2e/x"].map(url);
+    let mut state = 0x2545_f491_4f6c_dd1d;
+    let mut passed = 0;
+    for _ in 0..300_000 {
+        let mut location = String::new();
+        for _ in 0..below(&mut state, 9) {
+            location.push_str(PIECES[below(&mut state, PIECES.len())]);
+        }
+        let base = &bases[below(&mut state, bases.len())];
+        let found = match target(base, &location) {
+            Ok(found) => found,
+            Err(why) => {
+                let fault = Fault::Malformed(why).to_string();
+                assert!(!fault.contains(char::is_control), "{location:?}: {fault}");
+                continue;
+            }
+        };
+        passed += 1;
+        assert!(
+            found.target.starts_with('/') && found.target.bytes().all(|b| b.is_ascii_graphic()),
+            "{location:?}"
+        );
+        assert!(found.port != 0 && !found.target.contains('#'), "{location:?}: {found}");
+        let path = found.target.split('?').next().unwrap_or_default();
+        assert!(path.split('/').all(|segment| segment != "." && segment != ".."), "{location:?}: {found}");
+        assert_eq!(url(&found.to_string()), found, "{location:?}");
+    }
+    assert!(passed > 50_000, "the pieces make too few good ones: {passed}");
+}
