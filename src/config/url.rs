@@ -58,8 +58,9 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A checked URL. `Display` gives it back without userinfo, fit for log lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A checked URL. `Display` gives it back without userinfo; for log lines there is [`Url::shown`]. `Debug`
+/// hides the query.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// The scheme.
     pub scheme: Scheme,
@@ -81,10 +82,25 @@ impl Url {
 
     /// For log lines and output: without the query, in which tokens are handed over.
     pub fn shown(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority(), self.shown_target())
+    }
+
+    fn shown_target(&self) -> String {
         match self.target.split_once('?') {
-            Some((path, _)) => format!("{}://{}{path}?...", self.scheme, self.authority()),
-            None => self.to_string(),
+            Some((path, _)) => format!("{path}?..."),
+            None => self.target.clone(),
         }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Url")
+            .field("scheme", &self.scheme)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.shown_target())
+            .finish()
     }
 }
 

@@ -331,7 +331,7 @@ impl fmt::Display for Refusal {
             write!(f, " {}", excerpt(self.reason.as_bytes()))?;
         }
         if let Some(location) = &self.location {
-            write!(f, ", Location: {}", excerpt(location.as_bytes()))?;
+            write!(f, ", Location: {}", excerpt(redirect::public(location).as_bytes()))?;
         }
         let mut lines = self.body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         match lines.find(|line| !line.is_empty()) {

@@ -111,6 +111,22 @@ fn leave_behind(endpoint: &mut Endpoint, to: &Url) {
     }
 }
 
+/// A Location for a message: without its login and its query, in which tokens are handed over.
+pub(super) fn public(location: &str) -> String {
+    let (before, query) = match location.split_once('?') {
+        Some((before, _)) => (before, "?..."),
+        None => (location, ""),
+    };
+    let authority = before.find("//").map_or(0, |at| at + 2);
+    let end = before[authority..].find('/').map_or(before.len(), |at| authority + at);
+    match before[authority..end].rfind('@') {
+        Some(at) if authority > 0 => {
+            format!("{}...{}{query}", &before[..authority], &before[authority + at..])
+        }
+        _ => format!("{before}{query}"),
+    }
+}
+
 /// The URL that `location` means where `base` was asked for. Its userinfo and its fragment are dropped: who
 /// redirects does not choose the login.
 fn target(base: &Url, location: &str) -> Result<Url, String> {

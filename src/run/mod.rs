@@ -169,7 +169,7 @@ impl Loop<'_> {
             (Some(error), ..) => Some(Error::Stdout(error)),
             (None, Ok(()), None) => None,
             (None, Ok(()), Some(stalled)) => {
-                let text = format!("{}: {stalled}", self.endpoint.url);
+                let text = format!("{}: {stalled}", self.endpoint.url.shown());
                 Some(Error::Mode(Failure { kind: Kind::TimedOut, text }))
             }
             (None, Err(failure), _) if failure.kind == Kind::Unreachable => self.unreachable.map(Error::Net),

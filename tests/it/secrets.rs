@@ -51,7 +51,8 @@ fn no_log_line_shows_one() {
         conn.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n")?;
         conn.end()
     });
-    let to = format!("http://127.0.0.1:{}/", good.port());
+    // A redirect may hand over a token itself; without -L it is shown.
+    let to = format!("http://u:{SECRET}@127.0.0.1:{}/?token={SECRET}", good.port());
     let moved = Scripted::start(move |conn| {
         conn.head()?;
         conn.write(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"))?;
@@ -70,11 +71,24 @@ fn no_log_line_shows_one() {
         }
         let with_login = url.replace("//", &format!("//u:{SECRET}@"));
         silent(loud(wspipe(["echo", &with_login, "-L"])).status(status), SECRET);
+        let in_query = format!("{url}?token={SECRET}");
+        silent(loud(wspipe(["echo", &in_query, "-L"])).status(status), SECRET);
+        silent(
+            loud(wspipe(["cat", &in_query, "-L", "-C1", "-W1"])).status(if status == 0 {
+                28
+            } else {
+                status
+            }),
+            SECRET,
+        );
+        let name = format!("base64url.bearer.authorization.example.{SECRET}");
+        silent(loud(wspipe(["echo", &url, "-L", "--subprotocol", &name])).status(status), SECRET);
         for args in [&["--password-file", &*file][..], &["--password-env", "PW"]] {
             let run = loud(wspipe(["echo", &url, "-L", "--auth", "u"]).args(args).env("PW", SECRET));
             silent(run.status(status), SECRET);
         }
     }
+    silent(loud(wspipe(["echo", &moved.ws("/")])).status(22), SECRET);
     for server in [good, refusing, moved, garbled] {
         server.finish();
     }
@@ -107,6 +121,13 @@ fn no_log_line_shows_one_of_mqtt() {
             }
         }
         let with_login = url.replace("//", &format!("//u:{SECRET}@"));
+        if scheme == "ws" {
+            let in_query = format!("{url}/mqtt?token={SECRET}");
+            for (command, rest) in [("mqtt", &[][..]), ("sub", &["-t", "t"]), ("rr", &["-t", "t", "-m", "x"])]
+            {
+                silent(loud(wspipe([command, &in_query]).args(rest)).status(67), SECRET);
+            }
+        }
         silent(loud(wspipe(["pub", &with_login, "-t", "t", "-m", "x"])).status(67), SECRET);
         let run = loud(wspipe(["sub", &with_login, "-t", "t"]));
         silent(run.status(67), SECRET);

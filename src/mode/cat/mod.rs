@@ -87,7 +87,7 @@ impl Cat {
         let kind = if options.binary { link::Kind::Binary } else { link::Kind::Text };
         let escape = world.terminal && !options.raw;
         Cat {
-            url: endpoint.url.to_string(),
+            url: endpoint.url.shown(),
             phase: Phase::Starting,
             outgoing: Outgoing::new(options, kind),
             encoder: Encoder::new(options.output, escape, options.strict),

@@ -83,6 +83,22 @@ fn schemes_are_mapped_and_logins_dropped() {
 }
 
 #[test]
+fn what_is_shown_of_a_location() {
+    for (location, shown) in [
+        ("/a/@b", "/a/@b"),
+        ("/a?token=secret", "/a?..."),
+        ("http://u:secret@h/@x?secret", "http://...@h/@x?..."),
+        ("//u:se@cret@h", "//...@h"),
+        ("http://h/", "http://h/"),
+        ("", ""),
+        ("?", "?..."),
+        ("\u{e9}//\u{e9}@\u{e9}/", "\u{e9}//...@\u{e9}/"),
+    ] {
+        assert_eq!(public(location), shown);
+    }
+}
+
+#[test]
 fn what_stays_behind() {
     let given = ["Authorization", "cookie", "Host", "X-Key", "Origin"];
     let names = |endpoint: &Endpoint| -> Vec<String> {
@@ -185,6 +201,8 @@ fn any_location_is_a_url_or_refused() {
             location.push_str(PIECES[below(&mut state, PIECES.len())]);
         }
         let base = &bases[below(&mut state, bases.len())];
+        let shown = public(&location);
+        assert!(!shown.contains("//u:secret@"), "{location:?}: {shown}");
         let found = match target(base, &location) {
             Ok(found) => found,
             Err(why) => {

@@ -262,7 +262,7 @@ impl Upgrade {
         let stream = self.stream.take()?;
         let read_ahead = self.received.split_off(head_len);
         if let Some(chosen) = &subprotocol {
-            log::debug!("subprotocol {}", escaped(chosen));
+            log::debug!("subprotocol {}", shortened(chosen));
         }
         let established = Established { subprotocol, peer: stream.peer() };
         Some(Connection::client(stream, read_ahead, self.max_message, established))
@@ -346,7 +346,8 @@ fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, St
         [one] if offered.iter().any(|name| name == one) => return Ok(Some((*one).to_owned())),
         [] => {
             if !offered.is_empty() {
-                log::warn!("the server chose no subprotocol; offered: {}", escaped(&offered.join(", ")));
+                let names: Vec<String> = offered.iter().map(|name| shortened(name)).collect();
+                log::warn!("the server chose no subprotocol; offered: {}", names.join(", "));
             }
             return Ok(None);
         }
@@ -359,6 +360,14 @@ fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, St
         return Ok(Some(String::from("mqtt")));
     }
     Err(format!("the server chose a subprotocol that was not offered: {list}"))
+}
+
+/// A subprotocol for a log line. Some servers take a token as one of them, and no name is that long.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(40) {
+        Some(_) => format!("{}...", escaped(&name.chars().take(8).collect::<String>())),
+        None => escaped(name),
+    }
 }
 
 fn escaped(text: &str) -> String {

@@ -58,7 +58,6 @@ impl Scripted {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    #[cfg(feature = "tls")]
     pub fn port(&self) -> u16 {
         self.port
     }
