@@ -16,6 +16,7 @@ const RR: Set = Command::Rr.set();
 const MOSQUITTO: Set = PUB | SUB | RR;
 const MQTTS: Set = MQTT | MOSQUITTO;
 const WEBSOCKETS: Set = ECHO | CAT;
+const CLIENTS: Set = WEBSOCKETS | MQTTS;
 const ALL: Set = WEBSOCKETS | MQTTS | Command::Serve.set();
 
 /// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
@@ -98,6 +99,13 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["-p", "--port"], ALL, "the port belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["-L"], MQTTS, "the URL stands by itself (redirects are followed by --location)"),
     (&["-L", "--url", "--connect"], ALL, "the URL stands by itself"),
+    (&["--interface", "--local-addr"], CLIENTS, "say --bind ADDR"),
+    (
+        &["--oauth2-bearer", "--bearer", "--token"],
+        CLIENTS,
+        "say --bearer-file FILE: ps shows what is typed here",
+    ),
+    (&["--location-trusted"], CLIENTS, "say --location: logins stay with the first server"),
     (&["--path"], ALL, "the path belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["--ws", "--tls", "--ssl"], ALL, "the URL's scheme says it: ws://, wss://, mqtt:// or mqtts://"),
     (&["-l", "--listen"], WEBSOCKETS, "the server is 'wspipe serve'"),

@@ -117,11 +117,10 @@ pub(super) fn public(location: &str) -> String {
         Some((before, _)) => (before, "?..."),
         None => (location, ""),
     };
-    let authority = before.find("//").map_or(0, |at| at + 2);
-    let end = before[authority..].find('/').map_or(before.len(), |at| authority + at);
-    match before[authority..end].rfind('@') {
-        Some(at) if authority > 0 => {
-            format!("{}...{}{query}", &before[..authority], &before[authority + at..])
+    // To the last '@', wherever it is: a password may hold an unencoded '/'.
+    match (before.find("//"), before.rfind('@')) {
+        (Some(slashes), Some(at)) if slashes + 2 <= at => {
+            format!("{}...{}{query}", &before[..slashes + 2], &before[at..])
         }
         _ => format!("{before}{query}"),
     }

@@ -131,12 +131,31 @@ fn only_line(low: &LowArgs, option: &str, path: &Path) -> Result<Vec<u8>, UsageE
     Ok(content)
 }
 
-/// The permissions of a regular file of which group or others have some. Not of what the shell or systemd
-/// hands over: a pipe, `/dev/fd/N`, and a credential, which systemd guards by its directory.
+/// The permissions of a regular file of which group or others have some.
 fn open_to_others(file: &File, path: &Path) -> Option<u32> {
     let metadata = file.metadata().ok()?;
     let mode = metadata.mode() & 0o777;
-    let handed = ["/dev", "/proc", "/run/credentials"].iter().any(|place| path.starts_with(place))
-        || fs::canonicalize(path).is_ok_and(|path| path.starts_with("/run/credentials"));
+    let real = fs::canonicalize(path);
+    let handed = is_handed_over(path) || real.is_ok_and(|path| is_handed_over(&path));
     (metadata.is_file() && mode & 0o077 != 0 && !handed).then_some(mode)
+}
+
+/// What the shell or systemd hands over: `/dev/fd/N`, and a credential, which is guarded by its directory.
+fn is_handed_over(path: &Path) -> bool {
+    ["/dev", "/proc", "/run/credentials"].iter().any(|place| path.starts_with(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handed_over_is_not_judged_by_its_mode() {
+        for path in ["/dev/fd/63", "/proc/self/fd/3", "/run/credentials/probe.service/broker"] {
+            assert!(is_handed_over(Path::new(path)), "{path}");
+        }
+        for path in ["/run/credentials.txt", "/etc/run/credentials/x", "dev/fd/3", "/devices"] {
+            assert!(!is_handed_over(Path::new(path)), "{path}");
+        }
+    }
 }

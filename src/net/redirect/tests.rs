@@ -87,8 +87,9 @@ fn what_is_shown_of_a_location() {
     for (location, shown) in [
         ("/a/@b", "/a/@b"),
         ("/a?token=secret", "/a?..."),
-        ("http://u:secret@h/@x?secret", "http://...@h/@x?..."),
+        ("http://u:secret@h/@x?secret", "http://...@x?..."),
         ("//u:se@cret@h", "//...@h"),
+        ("http://u:se/cret@h/", "http://...@h/"),
         ("http://h/", "http://h/"),
         ("", ""),
         ("?", "?..."),
