@@ -6,11 +6,13 @@ use bytes::Bytes;
 
 mod client;
 pub mod proxy;
+pub mod route;
 pub mod url;
 
 pub use self::{
     client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
     proxy::{Proxy, ProxyRules, ProxyScheme},
+    route::Route,
     url::{Scheme, Url},
 };
 pub use crate::proto::format::{Template, Zone};
@@ -27,6 +29,8 @@ pub struct Config {
     pub mode: Mode,
     /// How much to say on stderr.
     pub verbosity: Verbosity,
+    /// What the arguments gave reason to warn of: for the log, as soon as there is one.
+    pub warnings: Vec<String>,
 }
 
 /// `-d` and `--quiet`.
@@ -93,6 +97,12 @@ pub struct Endpoint {
     pub proxy: ProxyRules,
     /// TLS options.
     pub tls: Tls,
+    /// The way to the server.
+    pub route: Route,
+    /// `--location`: the most redirects that are followed; none are without it.
+    pub redirects: Option<u32>,
+    /// CONNECT will carry a user name, a password or Authentication Data: what no redirect may lead elsewhere.
+    pub connect_login: bool,
 }
 
 impl fmt::Debug for Endpoint {
@@ -107,6 +117,8 @@ impl fmt::Debug for Endpoint {
             .field("max_message", &self.max_message)
             .field("proxy", &self.proxy)
             .field("tls", &self.tls)
+            .field("route", &self.route)
+            .field("redirects", &self.redirects)
             .finish()
     }
 }
@@ -261,6 +273,12 @@ impl fmt::Debug for Mqtt {
 }
 
 impl Mqtt {
+    /// Whether CONNECT carries something that is for this server only.
+    pub fn has_login(&self) -> bool {
+        let authentication = self.connect_properties.authentication_data.is_some();
+        self.username.is_some() || self.password.is_some() || authentication
+    }
+
     /// A filter at a QoS, as `wspipe mqtt` subscribes.
     pub fn filter(topic: &str, qos: QoS) -> Filter {
         Filter { filter: topic.to_owned(), qos, ..Filter::default() }

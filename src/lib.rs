@@ -32,7 +32,11 @@ use crate::{
 
 /// The whole program: arguments to exit status.
 pub fn main() -> ExitCode {
-    let invocation = match cli::parse(std::env::args_os().skip(1), &|name| std::env::var_os(name)) {
+    let invocation = match cli::parse_asking(
+        std::env::args_os().skip(1),
+        &|name| std::env::var_os(name),
+        sys::ask_password,
+    ) {
         Ok(invocation) => invocation,
         Err(error) => {
             // Before there is a logger, and never filtered by one.
@@ -59,6 +63,7 @@ fn print(text: &str) -> ExitCode {
 
 fn execute(config: &Config) -> ExitCode {
     logging::init(config.verbosity, normal_level(&config.mode));
+    config.warnings.iter().for_each(|text| log::warn!("{text}"));
     match dispatch(&config.mode) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Signal(signal)) => {

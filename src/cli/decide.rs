@@ -11,14 +11,14 @@ use bytes::Bytes;
 
 use self::{
     cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
-    subscribe::subscribe,
+    route::route, subscribe::subscribe,
 };
 use super::{
     command::Command,
     error::{UsageError, shown},
     flags,
     low::LowArgs,
-    value::{Header, Payload, Seconds, Size, header_value},
+    value::{Payload, Seconds, Size},
 };
 use crate::config::{
     Config, Echo, Endpoint, Mode, RoundTrip, Serve, Tls, Verbosity, topic,
@@ -27,11 +27,14 @@ use crate::config::{
 
 mod cat;
 mod client;
+mod http;
 mod mqtt;
 mod property;
 mod proxy;
 mod publish;
 mod request;
+mod route;
+mod secret;
 mod subscribe;
 
 /// The environment.
@@ -56,31 +59,31 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         (false, _) => Verbosity::Trace,
     };
     let mode = match low.command {
-        Command::Echo => echo(low, env)?,
+        Command::Echo => echo(&low, env)?,
         Command::Cat => cat(&low, env)?,
-        Command::Mqtt => round_trip(low, env)?,
+        Command::Mqtt => round_trip(&low, env)?,
         Command::Pub => publish(&low, env)?,
         Command::Sub => subscribe(&low, env)?,
         Command::Rr => request(&low, env)?,
-        Command::Serve => serve(low)?,
+        Command::Serve => serve(&low)?,
     };
-    Ok(Config { mode, verbosity })
+    Ok(Config { mode, verbosity, warnings: low.warnings.into_inner() })
 }
 
-fn echo(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
-    at_most(&low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
+fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
+    at_most(low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Echo)).transpose()?;
-    let endpoint = websocket(&low, env, text.unwrap_or(DEFAULT_URL))?;
+    let endpoint = websocket(low, text.unwrap_or(DEFAULT_URL), env)?;
     let binary = low.binary;
-    let message = echo_message(&low, endpoint.max_message)?;
+    let message = echo_message(low, endpoint.max_message)?;
     if !binary && std::str::from_utf8(&message).is_err() {
         return Err(UsageError::new(
             "MESSAGE is not UTF-8, as a text message must be: -b sends it as a binary one",
         ));
     }
-    let (count, interval) = pace(&low)?;
+    let (count, interval) = pace(low)?;
     let skip = low.or_default(low.skip, "--skip")?;
-    let timeout = positive(&low, low.timeout, "--timeout")?;
+    let timeout = positive(low, low.timeout, "--timeout")?;
     Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, timeout, raw: low.raw }))
 }
 
@@ -104,28 +107,29 @@ fn echo_message(low: &LowArgs, limit: usize) -> Result<Bytes, UsageError> {
     Ok(pattern.cycle().take(size).collect())
 }
 
-fn round_trip(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
-    at_most(&low, 1, "a URL; the message is -m's and the topic -t's")?;
+fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
+    at_most(low, 1, "a URL; the message is -m's and the topic -t's")?;
     let Some(text) = low.positionals.first() else {
         return Err(UsageError::new("there is no URL, as in: wspipe mqtt ws://localhost:9001/mqtt"));
     };
-    let (endpoint, userinfo) = mqtt_endpoint(&low, env, url_text(text, Command::Mqtt)?)?;
-    let mqtt = mqtt(&low, userinfo, env, &mut properties(&low)?)?;
+    let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(text, Command::Mqtt)?, env)?;
+    let mqtt = mqtt(low, userinfo, env, &mut properties(low)?)?;
+    endpoint.connect_login = mqtt.has_login();
     let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
     check_topic("-t/--topic", &topic)?;
     let Payload(message) = low.or_default(low.message.clone(), "--message")?;
     let qos = low.or_default(low.qos, "--qos")?;
-    let (count, interval) = pace(&low)?;
-    let timeout = positive(&low, low.timeout, "--timeout")?;
+    let (count, interval) = pace(low)?;
+    let timeout = positive(low, low.timeout, "--timeout")?;
     let retain = low.retain;
     Ok(Mode::RoundTrip(endpoint, RoundTrip { mqtt, topic, message, qos, retain, count, interval, timeout }))
 }
 
-fn serve(low: LowArgs) -> Result<Mode, UsageError> {
-    at_most(&low, 1, "a URL")?;
+fn serve(low: &LowArgs) -> Result<Mode, UsageError> {
+    at_most(low, 1, "a URL")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Serve)).transpose()?;
     let (url, _) = read_url(text.unwrap_or(DEFAULT_URL), Purpose::Listen)?;
-    Ok(Mode::Serve(Serve { url, max_message: max_message(&low)? }))
+    Ok(Mode::Serve(Serve { url, max_message: max_message(low)? }))
 }
 
 /// No more than `most` positionals.
@@ -178,32 +182,28 @@ fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Usa
 }
 
 /// The endpoint of a command that speaks MQTT, and the login of its URL.
-fn mqtt_endpoint(low: &LowArgs, env: Env<'_>, url: &str) -> Result<(Endpoint, Option<Userinfo>), UsageError> {
+fn mqtt_endpoint(low: &LowArgs, url: &str, env: Env<'_>) -> Result<(Endpoint, Option<Userinfo>), UsageError> {
     let (url, userinfo) = read_url(url, Purpose::Mqtt)?;
-    let mut endpoint = endpoint(low, env, url)?;
+    let mut endpoint = endpoint(low, url, env)?;
     if endpoint.url.scheme.is_websocket() {
         endpoint.subprotocols = vec!["mqtt".to_owned()];
-    } else if !endpoint.headers.is_empty() {
-        let scheme = endpoint.url.scheme;
-        return Err(UsageError::new(format!(
-            "-H and --origin are for ws:// and wss://: {scheme}:// has no HTTP request"
-        )));
+        endpoint.headers = http::headers(low, None, env)?;
+    } else {
+        http::none(low, endpoint.url.scheme)?;
     }
     Ok((endpoint, userinfo))
 }
 
 /// The endpoint of a command that is about the WebSocket itself.
-fn websocket(low: &LowArgs, env: Env<'_>, url: &str) -> Result<Endpoint, UsageError> {
+fn websocket(low: &LowArgs, url: &str, env: Env<'_>) -> Result<Endpoint, UsageError> {
     let (url, userinfo) = read_url(url, Purpose::WebSocket)?;
-    let mut endpoint = endpoint(low, env, url)?;
-    if let Some(userinfo) = userinfo {
-        basic_auth(&mut endpoint.headers, &userinfo)?;
-    }
-    endpoint.subprotocols = subprotocols(low)?;
+    let mut endpoint = endpoint(low, url, env)?;
+    endpoint.headers = http::headers(low, userinfo, env)?;
+    endpoint.subprotocols = http::subprotocols(low)?;
     Ok(endpoint)
 }
 
-fn endpoint(low: &LowArgs, env: Env<'_>, url: Url) -> Result<Endpoint, UsageError> {
+fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageError> {
     let tls = Tls { cafile: low.cafile.clone(), insecure: low.insecure, servername: low.servername.clone() };
     if let Some(path) = tls.cafile.as_deref().filter(|_| url.scheme.is_tls()) {
         File::open(path).map_err(|error| {
@@ -216,13 +216,16 @@ fn endpoint(low: &LowArgs, env: Env<'_>, url: Url) -> Result<Endpoint, UsageErro
     let proxy = proxy::rules(low, env, &url)?;
     Ok(Endpoint {
         url,
-        headers: headers(low)?,
+        headers: Vec::new(),
         subprotocols: Vec::new(),
         connect_timeout: positive(low, low.connect_timeout, "--connect-timeout")?,
         close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
         max_message: max_message(low)?,
         proxy,
         tls,
+        route: route(low)?,
+        redirects: http::redirects(low)?,
+        connect_login: false,
     })
 }
 
@@ -240,62 +243,6 @@ fn max_message(low: &LowArgs) -> Result<usize, UsageError> {
         Size(0) => Err(UsageError::new("--max-message takes at least 1 byte, not 0")),
         Size(size) => Ok(size),
     }
-}
-
-fn headers(low: &LowArgs) -> Result<Vec<(String, String)>, UsageError> {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for Header(name, value) in &low.headers {
-        // Twice is an error by RFC 9110 sections 7.2 and 11.6.2, and by RFC 6454 section 7.
-        let once = ["host", "authorization", "origin", "user-agent"];
-        let once = once.iter().any(|once| name.eq_ignore_ascii_case(once));
-        if once && has_header(&headers, name) {
-            return Err(UsageError::new(format!("-H/--header: {name} is given twice")));
-        }
-        headers.push((name.clone(), value.clone()));
-    }
-    if let Some(origin) = &low.origin {
-        if has_header(&headers, "origin") {
-            return Err(UsageError::new("--origin and -H 'Origin: ...' say the same: one is enough"));
-        }
-        let value =
-            header_value(origin).map_err(|why| UsageError::new(format!("the value of --origin {why}")))?;
-        headers.push(("Origin".to_owned(), value));
-    }
-    Ok(headers)
-}
-
-fn has_header(headers: &[(String, String)], name: &str) -> bool {
-    headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
-}
-
-/// The URL's userinfo as HTTP Basic authentication (RFC 7617), unless -H has said otherwise.
-fn basic_auth(headers: &mut Vec<(String, String)>, userinfo: &Userinfo) -> Result<(), UsageError> {
-    if has_header(headers, "authorization") {
-        return Ok(());
-    }
-    let mut pair = userinfo.user.clone();
-    if pair.contains(&b':') {
-        return Err(UsageError::new("URL: HTTP Basic authentication cannot send a ':' in the user name"));
-    }
-    pair.push(b':');
-    pair.extend_from_slice(userinfo.password.as_deref().unwrap_or_default());
-    if pair.iter().any(u8::is_ascii_control) {
-        return Err(UsageError::new("URL: HTTP Basic authentication cannot send control characters"));
-    }
-    headers.push(("Authorization".to_owned(), format!("Basic {}", data_encoding::BASE64.encode(&pair))));
-    Ok(())
-}
-
-fn subprotocols(low: &LowArgs) -> Result<Vec<String>, UsageError> {
-    let mut names: Vec<String> = Vec::new();
-    for name in &low.subprotocols {
-        if names.contains(&name.0) {
-            let name = &name.0;
-            return Err(UsageError::new(format!("--subprotocol {name} is given twice")));
-        }
-        names.push(name.0.clone());
-    }
-    Ok(names)
 }
 
 /// Count and interval.

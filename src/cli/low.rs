@@ -1,6 +1,7 @@
 //! What was typed: the flags of all commands with their values typed, nothing decided yet.
 
 use std::{
+    cell::RefCell,
     ffi::{OsStr, OsString},
     path::PathBuf,
 };
@@ -11,7 +12,9 @@ use super::{
     flags,
     property::{self, Property},
     rewrite::unmarked,
-    value::{Expiry, FromArg, Header, Payload, RetainHandling, Seconds, Separator, Size, Token, Wait},
+    value::{
+        Cookie, Expiry, FromArg, Header, Payload, RetainHandling, Seconds, Separator, Size, Token, Wait,
+    },
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
 
@@ -50,6 +53,9 @@ pub struct LowArgs {
     pub strict: bool,
     pub max_retries: Option<u64>,
 
+    pub route: LowRoute,
+    pub http: LowHttp,
+
     pub cat: LowCat,
     pub client: LowClient,
 
@@ -61,6 +67,7 @@ pub struct LowArgs {
     pub password: Option<Payload>,
     pub password_file: Option<PathBuf>,
     pub password_env: Option<String>,
+    pub ask_password: bool,
     pub version: Option<Version>,
     pub keep_session: bool,
     pub session_expiry: Option<Expiry>,
@@ -73,6 +80,26 @@ pub struct LowArgs {
     pub will_qos: Option<QoS>,
     pub will_retain: bool,
     pub will_delay_interval: Option<u32>,
+
+    /// Who is asked for a password.
+    pub ask: Ask,
+    /// What is said once there is a logger.
+    pub warnings: RefCell<Vec<String>>,
+}
+
+/// Shows the text and gives what is typed then, or why it cannot.
+pub type Ask = fn(&str) -> Result<Vec<u8>, String>;
+
+/// The flags that say which way to go to the server.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowRoute {
+    pub ipv4: bool,
+    pub ipv6: bool,
+    pub resolve: Vec<String>,
+    pub connect_to: Vec<String>,
+    pub unix_socket: Option<PathBuf>,
+    pub bind: Option<String>,
 }
 
 /// The flags that only `wspipe cat` has.
@@ -166,6 +193,8 @@ impl LowArgs {
             null: args.has("--null"),
             strict: args.has("--strict"),
             max_retries: args.last("--max-retries")?,
+            route: LowRoute::extract(&mut args)?,
+            http: LowHttp::extract(&mut args)?,
             cat: LowCat::extract(&mut args)?,
             client: LowClient::extract(&mut args)?,
             topics: args.all("--topic")?,
@@ -176,6 +205,7 @@ impl LowArgs {
             password: args.last("--pw")?,
             password_file: args.last("--password-file")?,
             password_env: args.last("--password-env")?,
+            ask_password: args.has("--ask-password"),
             version: args.last("--protocol-version")?,
             keep_session: args.has("--disable-clean-session"),
             session_expiry: args.last("--session-expiry-interval")?,
@@ -188,10 +218,17 @@ impl LowArgs {
             will_qos: args.last("--will-qos")?,
             will_retain: args.has("--will-retain"),
             will_delay_interval: args.last("--will-delay-interval")?,
+            ask: |_| Err("there is nobody to ask".to_owned()),
+            warnings: RefCell::default(),
         };
         // Taken out; which of them holds was found above.
         let _ = (args.has("--binary"), args.has("--text"));
         Ok(LowArgs { positionals: args.left_over()?, ..low })
+    }
+
+    /// Keeps a warning for when there is a logger.
+    pub fn warn(&self, text: String) {
+        self.warnings.borrow_mut().push(text);
     }
 
     /// The value of a flag, or the default that the table has for it.
@@ -205,6 +242,42 @@ impl LowArgs {
         let default = flags::by_long(self.command, long).and_then(|flag| flag.default);
         let default = default.ok_or_else(|| UsageError::new(format!("{long} has no default")))?;
         T::from_arg(OsStr::new(default)).map_err(|why| UsageError::new(format!("{long} {why}")))
+    }
+}
+
+/// The flags of the upgrade request and its answer.
+#[derive(Debug)]
+#[allow(missing_docs)] // each is the flag of its name
+pub struct LowHttp {
+    pub auth: Option<Payload>,
+    pub bearer_file: Option<PathBuf>,
+    pub cookies: Vec<Cookie>,
+    pub location: bool,
+    pub max_redirects: Option<u32>,
+}
+
+impl LowHttp {
+    fn extract(args: &mut Extract) -> Result<LowHttp, UsageError> {
+        Ok(LowHttp {
+            auth: args.last("--auth")?,
+            bearer_file: args.last("--bearer-file")?,
+            cookies: args.all("--cookie")?,
+            location: args.has("--location"),
+            max_redirects: args.last("--max-redirects")?,
+        })
+    }
+}
+
+impl LowRoute {
+    fn extract(args: &mut Extract) -> Result<LowRoute, UsageError> {
+        Ok(LowRoute {
+            ipv4: args.has("--ipv4"),
+            ipv6: args.has("--ipv6"),
+            resolve: args.all("--resolve")?,
+            connect_to: args.all("--connect-to")?,
+            unix_socket: args.last("--unix-socket")?,
+            bind: args.last("--bind")?,
+        })
     }
 }
 

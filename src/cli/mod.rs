@@ -22,7 +22,7 @@ mod table;
 mod tests;
 mod value;
 
-pub use self::{command::Command, error::UsageError};
+pub use self::{command::Command, error::UsageError, low::Ask};
 
 use self::{low::LowArgs, rewrite::Rewritten};
 
@@ -45,6 +45,18 @@ pub fn parse(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {
+    parse_asking(args, env, |_| Err("there is nobody to ask".to_owned()))
+}
+
+/// The same with somebody to `ask` for a password.
+///
+/// # Errors
+/// As [`parse`], and why nobody could be asked.
+pub fn parse_asking(
+    args: impl Iterator<Item = OsString>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    ask: Ask,
+) -> Result<Invocation, UsageError> {
     let mut args = args;
     let Some(first) = args.next() else {
         return Err(UsageError::new(format!(
@@ -55,7 +67,7 @@ pub fn parse(
     let first = first.to_string_lossy();
     let rest: Vec<OsString> = args.collect();
     if let Some(command) = Command::from_name(&first) {
-        return run(command, rest, env);
+        return run(command, rest, env, ask);
     }
     match &*first {
         "-V" | "--version" if rest.is_empty() => Ok(Invocation::Print(help::version())),
@@ -70,6 +82,7 @@ fn run(
     command: Command,
     args: Vec<OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
+    ask: Ask,
 ) -> Result<Invocation, UsageError> {
     // mosquitto's -h takes a host: only alone it can be nothing but a question.
     if args.len() == 1 && args[0] == "-h" {
@@ -78,7 +91,8 @@ fn run(
     match rewrite::rewrite(command, args)? {
         Rewritten::Help => Ok(Invocation::Print(help::of(command, help::Length::Short))),
         Rewritten::Arguments(args) => {
-            decide::decide(LowArgs::extract(command, args)?, env).map(Invocation::Run)
+            let low = LowArgs { ask, ..LowArgs::extract(command, args)? };
+            decide::decide(low, env).map(Invocation::Run)
         }
     }
 }

@@ -16,6 +16,7 @@ const RR: Set = Command::Rr.set();
 const MOSQUITTO: Set = PUB | SUB | RR;
 const MQTTS: Set = MQTT | MOSQUITTO;
 const WEBSOCKETS: Set = ECHO | CAT;
+const CLIENTS: Set = WEBSOCKETS | MQTTS;
 const ALL: Set = WEBSOCKETS | MQTTS | Command::Serve.set();
 
 /// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
@@ -41,12 +42,12 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["--server-mode"], CAT, "a server is 'wspipe serve'"),
     (&["--base64", "--base64-text"], CAT, "say --in base64, --out base64 or both"),
     (
-        &["-L", "--lengthprefixed"],
+        &["--lengthprefixed"],
         CAT,
         "say --in length, --out length or both for a length before each message; the URL stands by itself",
     ),
     (&["-S"], CAT, "leave it out: messages are never split (--strict refuses a newline inside of one)"),
-    (&["-u", "--unidirectional"], CAT, "to print nothing say > /dev/null; a login belongs in the URL"),
+    (&["-u", "--unidirectional"], CAT, "to print nothing say > /dev/null; a login is --auth USER:PASSWORD"),
     (&["-U", "--unidirectional-reverse"], CAT, "say --no-stdin"),
     (&["-p", "--preamble"], CAT, "say --on-open TEXT; the port belongs in the URL"),
     (&["-P", "--show-ping-pong", "--print-ping-rtts"], CAT, "say -d, or --out json for lines on stdout"),
@@ -70,7 +71,6 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
         PUB | RR,
         "leave it out: there is no store for what a publisher must remember from one run to the next",
     ),
-    (&["-A"], MOSQUITTO, "leave it out: the system chooses the address to connect from"),
     (&["-S"], MOSQUITTO, "leave it out: the host belongs in the URL"),
     (&["-o"], MOSQUITTO, "there is no file of options: a shell alias or script holds them"),
     (&["-M", "--max-inflight"], SUB, "say -D connect receive-maximum N"),
@@ -97,11 +97,19 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["--base64"], SUB | RR, "say --json: what is not UTF-8 is base64 there"),
     (&["-h", "--host"], ALL, "the host belongs in the URL, as in ws://HOST:PORT/PATH (-h alone is help)"),
     (&["-p", "--port"], ALL, "the port belongs in the URL, as in ws://HOST:PORT/PATH"),
+    (&["-L"], MQTTS, "the URL stands by itself (redirects are followed by --location)"),
     (&["-L", "--url", "--connect"], ALL, "the URL stands by itself"),
     (&["--socks5"], WEBSOCKETS | MQTTS, "say --proxy socks5://HOST:PORT"),
     (&["--socks5-hostname"], WEBSOCKETS | MQTTS, "say --proxy socks5h://HOST:PORT"),
     (&["--proxy-user"], WEBSOCKETS | MQTTS, "the login belongs in the URL of --proxy"),
     (&["--proxytunnel"], WEBSOCKETS | MQTTS, "leave it out: every proxy is asked for a tunnel"),
+    (&["--interface", "--local-addr"], CLIENTS, "say --bind ADDR"),
+    (
+        &["--oauth2-bearer", "--bearer", "--token"],
+        CLIENTS,
+        "say --bearer-file FILE: ps shows what is typed here",
+    ),
+    (&["--location-trusted"], CLIENTS, "say --location: logins stay with the first server"),
     (&["--path"], ALL, "the path belongs in the URL, as in ws://HOST:PORT/PATH"),
     (&["--ws", "--tls", "--ssl"], ALL, "the URL's scheme says it: ws://, wss://, mqtt:// or mqtts://"),
     (&["-l", "--listen"], WEBSOCKETS, "the server is 'wspipe serve'"),
@@ -114,11 +122,7 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["-x", "--execute"], ECHO, "the message stands after the URL; curl's -x is --proxy"),
     (&["-t", "-m", "--message"], ECHO, "the message stands after the URL (topics are for 'wspipe mqtt')"),
     (&["-q", "--silent"], WEBSOCKETS | Command::Serve.set(), "say --quiet"),
-    (
-        &["-u", "--user", "--auth", "--basic-auth"],
-        WEBSOCKETS,
-        "the login belongs in the URL: ws://USER:PASSWORD@HOST/",
-    ),
+    (&["-u", "--user"], WEBSOCKETS, "say --auth USER:PASSWORD, or ws://USER:PASSWORD@HOST/"),
     (&["--ua", "-A", "--user-agent"], WEBSOCKETS | MQTTS, "say -H 'User-Agent: ...'"),
     (&["-C"], ECHO | MQTT, "say --count"),
     (&["--no-clean"], MQTT | SUB, "say -c (--disable-clean-session)"),

@@ -233,9 +233,14 @@ pub const FLAGS: &[Flag] = &[
     option("--pw", "PASSWORD", MQTTS, Group::Session, "Password (ps shows it: see --password-file)")
         .aliases(&["--password"])
         .short('P', MQTTS),
-    option("--password-file", "FILE", MQTTS, Group::Session, "Password from the only line of FILE")
-        .more("Its line end is not part of the password. A file that cannot be read is status 26."),
-    option("--password-env", "NAME", MQTTS, Group::Session, "Password from the environment variable NAME"),
+    option("--password-file", "FILE", CLIENTS, Group::Session, "Password from the only line of FILE")
+        .more(
+            "Its line end is not part of the password. A file that cannot be read is status 26; one that \
+             others can use is warned of. 'echo' and 'cat' need a user beside it: --auth USER, or USER@ in \
+             the URL.",
+        ),
+    option("--password-env", "NAME", CLIENTS, Group::Session, "Password from the environment variable NAME"),
+    switch("--ask-password", CLIENTS, Group::Session, "Ask for the password at the terminal, without echo"),
     option("--protocol-version", "311|5", VERSIONS, Group::Session, "MQTT version (default: 5, then 3.1.1)")
         .short('V', VERSIONS)
         .more(
@@ -292,12 +297,53 @@ pub const FLAGS: &[Flag] = &[
     option("--header", "'K: V'", CLIENTS, Group::Connection, "HTTP header of the upgrade request")
         .short('H', CLIENTS)
         .repeatable()
-        .more("Host and User-Agent may be given too. The headers of the handshake itself may not."),
+        .more(
+            "Host and User-Agent may be given too. The headers of the handshake itself may not. 'K:' leaves \
+             out what would be sent (User-Agent, the URL's login), 'K;' is an empty value.",
+        ),
+    option("--auth", "USER:PASS", CLIENTS, Group::Connection, "HTTP Basic login of the upgrade request")
+        .aliases(&["--basic-auth"])
+        .more(
+            "ps shows it: 'echo' and 'cat' take USER alone with --password-file, --password-env or \
+             --ask-password, too. In the MQTT commands those, and the URL's login, are the broker's.",
+        ),
+    option("--bearer-file", "FILE", CLIENTS, Group::Connection, "Token from the only line of FILE")
+        .more("As 'Authorization: Bearer TOKEN' (RFC 6750). FILE is read once, at the start."),
+    option("--cookie", "NAME=VALUE", CLIENTS, Group::Connection, "Cookie of the upgrade request").repeatable(),
+    switch("--location", CLIENTS, Group::Connection, "Follow redirects")
+        .short('L', WEBSOCKETS)
+        .more(
+            "301, 302, 303, 307 and 308. Logins and cookies are not sent to another scheme, host or port, \
+             and from wss:// no redirect leads to ws://.",
+        ),
+    option("--max-redirects", "N", CLIENTS, Group::Connection, "Follow at most N redirects")
+        .aliases(&["--max-redirs"])
+        .default("10")
+        .more("More are status 47. Needs --location."),
     option("--subprotocol", "NAME", WEBSOCKETS, Group::Connection, "WebSocket subprotocol to offer")
         .aliases(&["--protocol"])
         .repeatable()
         .more("In the order of preference. MQTT commands offer mqtt, alone."),
     option("--origin", "ORIGIN", CLIENTS, Group::Connection, "The Origin header, as a browser sends it"),
+    switch("--ipv4", CLIENTS, Group::Connection, "Connect to IPv4 addresses only").short('4', CLIENTS),
+    switch("--ipv6", CLIENTS, Group::Connection, "Connect to IPv6 addresses only").short('6', CLIENTS),
+    option("--resolve", "HOST:PORT:ADDR", CLIENTS, Group::Connection, "Connect to ADDR where HOST and PORT are due")
+        .repeatable()
+        .more(
+            "In place of a lookup. More addresses follow behind commas, IPv6 may stand in brackets; '*' is \
+             any host.",
+        ),
+    option("--connect-to", "H1:P1:H2:P2", CLIENTS, Group::Connection, "Connect to H2 and P2 where H1 and P1 are due")
+        .repeatable()
+        .more(
+            "An empty H1 or P1 is any, an empty H2 or P2 leaves it as it is. The Host header and the name in \
+             the certificate stay the URL's. The first that fits holds.",
+        ),
+    option("--unix-socket", "PATH", CLIENTS, Group::Connection, "Connect to a Unix socket, not to host and port")
+        .more("Everything else stays as the URL says it: scheme, Host header, name in the certificate."),
+    option("--bind", "ADDR", CLIENTS, Group::Connection, "The local IP address to connect from")
+        .short('A', MQTTS)
+        .more("The port is the system's choice. Only addresses of the same family are connected to."),
     option(
         "--connect-timeout",
         "SEC",

@@ -41,9 +41,13 @@ pub struct Payload(pub Bytes);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry(pub u32);
 
-/// An HTTP header: name and value.
+/// An HTTP header: name and value. None leaves it out, as curl's `-H 'Name:'`; `-H 'Name;'` is an empty value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header(pub String, pub String);
+pub struct Header(pub String, pub Option<String>);
+
+/// Cookies as they go into the header: `a=b`, or several with `; ` between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie(pub String);
 
 /// A token of RFC 9110 section 5.6.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,10 +304,12 @@ const OWNED: [(&str, &str); 7] = [
 
 impl FromArg for Header {
     fn from_arg(argument: &OsStr) -> Result<Self, String> {
-        let text = utf8(argument)?;
         // The value may be a secret, so that errors name the header only.
-        let Some((name, value)) = text.split_once(':') else {
-            return Err("takes 'Name: value', and there is no ':' in it".into());
+        let text = argument.to_str().ok_or("takes 'Name: value', and it is not UTF-8")?;
+        let (name, value) = match (text.split_once(':'), text.strip_suffix(';')) {
+            (Some((name, value)), _) => (name, value),
+            (None, Some(name)) => (name, ";"),
+            (None, None) => return Err("takes 'Name: value', and there is no ':' in it".into()),
         };
         if value.starts_with("//") && matches!(name, "ws" | "wss" | "mqtt" | "mqtts" | "http" | "https") {
             return Err(format!("takes 'Name: value', not {}", shown(text)));
@@ -314,7 +320,27 @@ impl FromArg for Header {
         if let Some((_, why)) = OWNED.iter().find(|(owned, _)| name.eq_ignore_ascii_case(owned)) {
             return Err(format!("{name} cannot be given: {why}"));
         }
-        Ok(Header(name.to_owned(), header_value(value).map_err(|why| format!("the value of {name} {why}"))?))
+        if !text.contains(':') {
+            return match name.eq_ignore_ascii_case("user-agent") {
+                true => Err("User-Agent cannot be empty: -H 'User-Agent:' leaves it out".into()),
+                false => Ok(Header(name.to_owned(), Some(String::new()))),
+            };
+        }
+        let value = header_value(value).map_err(|why| format!("the value of {name} {why}"))?;
+        Ok(Header(name.to_owned(), Some(value).filter(|value| !value.is_empty())))
+    }
+}
+
+impl FromArg for Cookie {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        // As above: no part of it is shown.
+        let text = argument.to_str().ok_or("takes NAME=VALUE, and it is not UTF-8")?;
+        let value = header_value(text)?;
+        match value.split_once('=') {
+            Some((name, _)) if is_token(name) => Ok(Cookie(value.trim_end_matches([';', ' ']).to_owned())),
+            Some(_) => Err("takes NAME=VALUE, and what is before the '=' is not a cookie's name".into()),
+            None => Err("takes NAME=VALUE, and there is no '=' in it".into()),
+        }
     }
 }
 

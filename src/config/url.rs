@@ -58,8 +58,9 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A checked URL. `Display` gives it back without userinfo, fit for log lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A checked URL. `Display` gives it back without userinfo; for log lines there is [`Url::shown`]. `Debug`
+/// hides the query.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// The scheme.
     pub scheme: Scheme,
@@ -81,10 +82,25 @@ impl Url {
 
     /// For log lines and output: without the query, in which tokens are handed over.
     pub fn shown(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority(), self.shown_target())
+    }
+
+    fn shown_target(&self) -> String {
         match self.target.split_once('?') {
-            Some((path, _)) => format!("{}://{}{path}?...", self.scheme, self.authority()),
-            None => self.to_string(),
+            Some((path, _)) => format!("{path}?..."),
+            None => self.target.clone(),
         }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Url")
+            .field("scheme", &self.scheme)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("target", &self.shown_target())
+            .finish()
     }
 }
 
@@ -124,6 +140,12 @@ impl fmt::Debug for Userinfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlError(String);
 
+impl UrlError {
+    pub(super) fn new(text: impl Into<String>) -> UrlError {
+        UrlError(text.into())
+    }
+}
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -132,8 +154,9 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
+/// What is wrong.
 pub(super) fn bad<T>(text: impl Into<String>) -> Result<T, UrlError> {
-    Err(UrlError(text.into()))
+    Err(UrlError::new(text))
 }
 
 /// Reads a URL and its userinfo.
@@ -167,6 +190,7 @@ pub fn parse(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), Ur
     Ok((Url { scheme, host, port, target }, userinfo))
 }
 
+/// No spaces, no control characters.
 pub(super) fn check_characters(text: &str) -> Result<(), UrlError> {
     for (index, c) in text.chars().enumerate() {
         let position = index + 1;
@@ -246,7 +270,8 @@ pub(super) fn host_and_port(text: &str, purpose: Purpose) -> Result<(String, Opt
     Ok((host, Some(port(digits, purpose)?)))
 }
 
-fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
+/// A port of 1 to 65535, for [`Purpose::Listen`] 0 too.
+pub(super) fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
     if digits.is_empty() {
         return bad("there is no port after the ':' of the host");
     }
@@ -258,7 +283,8 @@ fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
     }
 }
 
-fn ipv6(address: &str) -> Result<String, UrlError> {
+/// What stands between the brackets.
+pub(super) fn ipv6(address: &str) -> Result<String, UrlError> {
     if let Some((_, zone)) = address.split_once('%') {
         return bad(format!("zone '{zone}' of the IPv6 address: zone ids (RFC 6874) are not supported"));
     }
@@ -268,7 +294,8 @@ fn ipv6(address: &str) -> Result<String, UrlError> {
     }
 }
 
-fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
+/// A host without brackets.
+pub(super) fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
     if host.is_empty() {
         return bad("there is no host after the '://'");
     }

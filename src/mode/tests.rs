@@ -17,6 +17,9 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         max_message: 1 << 20,
         proxy: config::ProxyRules::default(),
         tls: Tls::default(),
+        route: config::Route::default(),
+        redirects: None,
+        connect_login: false,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{
     collections::VecDeque,
     io,
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
 use rustix::{
     io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio},
-    net::{AddressFamily, SocketType, connect, socket, sockopt},
+    net::{AddressFamily, SocketType, bind, connect, socket, sockopt},
 };
 
 use super::stream::error_text;
@@ -24,6 +25,8 @@ pub(super) struct Dial {
     waiting: VecDeque<SocketAddr>,
     running: Vec<(SocketAddr, TcpStream)>,
     failed: Vec<(SocketAddr, String)>,
+    /// The local address.
+    from: Option<IpAddr>,
     next_at: Instant,
     /// One has failed since the last start: the next one need not wait.
     hurry: bool,
@@ -32,11 +35,13 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    pub(super) fn new(addresses: Vec<SocketAddr>, now: Instant) -> Dial {
+    /// Attempts from the local address `from`, which must be of the addresses' family, or from any.
+    pub(super) fn new(addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
         Dial {
             waiting: addresses.iter().copied().collect(),
             running: Vec::new(),
             failed: Vec::new(),
+            from,
             next_at: now,
             hurry: false,
             order: addresses,
@@ -58,9 +63,9 @@ impl Dial {
             self.next_at = now + HEAD_START;
             self.hurry = false;
             log::debug!("connecting to {address}");
-            match start(address) {
+            match start(address, self.from) {
                 Ok(tcp) => self.running.push((address, tcp)),
-                Err(error) => self.fail(address, &error),
+                Err(why) => self.fail(address, why),
             }
         }
     }
@@ -83,15 +88,14 @@ impl Dial {
                 Ok(true) => return Some(self.running.remove(i).1),
                 Err(error) => {
                     let (address, _) = self.running.remove(i);
-                    self.fail(address, &error);
+                    self.fail(address, error_text(&error));
                 }
             }
         }
         None
     }
 
-    fn fail(&mut self, address: SocketAddr, error: &io::Error) {
-        let why = error_text(error);
+    fn fail(&mut self, address: SocketAddr, why: String) {
         log::debug!("{address}: {why}");
         self.failed.push((address, why));
         self.hurry = true;
@@ -105,7 +109,21 @@ impl Dial {
 }
 
 /// A socket that is connecting, or connected already.
-fn start(address: SocketAddr) -> io::Result<TcpStream> {
+fn start(address: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, String> {
+    let text = |error: io::Error| error_text(&error);
+    let fd = open(address).map_err(text)?;
+    if let Some(from) = from {
+        let failed = |errno: Errno| format!("--bind {from}: {}", error_text(&errno.into()));
+        bind(&fd, &SocketAddr::new(from, 0)).map_err(failed)?;
+    }
+    match connect(&fd, &address) {
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(TcpStream::from(fd)),
+        Err(errno) => Err(text(errno.into())),
+    }
+}
+
+/// A non-blocking socket of the address's family.
+fn open(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let fd = socket(family, SocketType::STREAM, None)?;
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
@@ -113,10 +131,7 @@ fn start(address: SocketAddr) -> io::Result<TcpStream> {
     // Small messages must not wait for an acknowledgement, and a peer that vanished must be noticed some day.
     sockopt::set_tcp_nodelay(&fd, true)?;
     sockopt::set_socket_keepalive(&fd, true)?;
-    match connect(&fd, &address) {
-        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(TcpStream::from(fd)),
-        Err(error) => Err(error.into()),
-    }
+    Ok(fd)
 }
 
 /// Whether the connection is there. Safe to ask at any time: SO_ERROR is 0 while it is still being made.
@@ -165,7 +180,7 @@ mod tests {
 
     fn run(addresses: Vec<SocketAddr>) -> Result<TcpStream, Vec<(SocketAddr, String)>> {
         let now = Instant::now();
-        let mut dial = Dial::new(addresses, now);
+        let mut dial = Dial::new(addresses, None, now);
         loop {
             if let Some(tcp) = dial.advance(now)? {
                 return Ok(tcp);
@@ -199,12 +214,32 @@ mod tests {
     }
 
     #[test]
+    fn from_a_local_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let from: IpAddr = "127.0.0.2".parse().unwrap();
+        let now = Instant::now();
+        let mut dial = Dial::new(vec![good], Some(from), now);
+        let tcp = loop {
+            if let Some(tcp) = dial.advance(now).unwrap() {
+                break tcp;
+            }
+            wait(&dial);
+        };
+        assert_eq!(tcp.local_addr().unwrap().ip(), from);
+        // TEST-NET-1 (RFC 5737) is nobody's own.
+        let mut dial = Dial::new(vec![good], Some("192.0.2.1".parse().unwrap()), now);
+        let reasons = dial.advance(now).unwrap_err();
+        assert_eq!(reasons[0].1, "--bind 192.0.2.1: Cannot assign requested address");
+    }
+
+    #[test]
     fn silence_does_not_hold_up_the_next_address() {
         let (mute, _listener, _fill) = silent();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let start = Instant::now();
-        let mut dial = Dial::new(vec![mute, good], start);
+        let mut dial = Dial::new(vec![mute, good], None, start);
         assert!(dial.advance(start).unwrap().is_none());
         assert_eq!(dial.wake_at(), Some(start + HEAD_START));
         // Time has not come: the second is not tried, however often we look.

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use super::{redirect::Fault, retry_after};
+
 pub(super) use text::socks_reply;
 
 /// A step on the way to a connection.
@@ -152,6 +154,13 @@ pub enum Error {
         /// Why not.
         why: Box<Obstacle>,
     },
+    /// The Unix socket of `--unix-socket` took no connection.
+    UnixSocket {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The limit for the whole way was reached.
     TimedOut {
         /// Where we were.
@@ -200,6 +209,15 @@ pub enum Error {
         /// The answer.
         refusal: Box<Refusal>,
     },
+    /// A redirect that is not followed, though `--location` was said.
+    Redirect {
+        /// Who redirects.
+        peer: Peer,
+        /// The status code of HTTP.
+        status: u16,
+        /// Why it is not followed.
+        fault: Fault,
+    },
     /// The connection broke during the upgrade.
     Lost {
         /// Whom we asked.
@@ -216,9 +234,10 @@ impl Error {
             Error::Request(_) | Error::NoTls => 2,
             Error::ResolveProxy { .. } => 5,
             Error::Resolve { .. } => 6,
-            Error::Connect { .. } | Error::ConnectProxy { .. } => 7,
+            Error::Connect { .. } | Error::UnixSocket { .. } | Error::ConnectProxy { .. } => 7,
             Error::Violation { .. } => 8,
             Error::Refused { .. } => 22,
+            Error::Redirect { fault, .. } => fault.status(),
             Error::TimedOut { .. } => 28,
             Error::Tls { .. } => 35,
             Error::Lost { .. } => 56,
@@ -233,15 +252,17 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Request(_) | Error::NoTls | Error::Untrusted { .. } | Error::CaFile { .. } => true,
+            Error::Redirect { .. } => true,
             Error::Refused { refusal, .. } => refusal.is_permanent(),
             Error::Proxy { why, .. } => why.is_permanent(),
             _ => false,
         }
     }
 
-    /// How long the server asks us to wait before the next attempt: Retry-After in seconds (RFC 9110
-    /// section 10.2.3). A date there is not taken.
-    pub fn retry_after(&self) -> Option<Duration> {
+    /// How long the server, or the proxy, asks us to wait before the next attempt: Retry-After, a number of
+    /// seconds or a date (RFC 9110 section 10.2.3), at most [`super::LONGEST_RETRY_AFTER`]. `now` is the wall clock,
+    /// in seconds since 1970.
+    pub fn retry_after(&self, now: u64) -> Option<Duration> {
         let refusal = match self {
             Error::Refused { refusal, .. } => refusal,
             Error::Proxy { why, .. } => match &**why {
@@ -250,8 +271,7 @@ impl Error {
             },
             _ => return None,
         };
-        let seconds = refusal.retry_after.as_deref()?.trim().parse::<u32>().ok()?;
-        Some(Duration::from_secs(seconds.into()))
+        retry_after::wait(refusal.retry_after.as_deref()?, now)
     }
 }
 

@@ -3,10 +3,13 @@
 
 mod dial;
 mod error;
+mod local;
 mod out;
 mod plain;
 mod proxy;
+mod redirect;
 pub(crate) mod resolve;
+mod retry_after;
 pub mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -15,11 +18,13 @@ pub mod ws;
 
 use std::{
     fmt,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
 pub use error::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
+pub use redirect::Fault;
+pub use retry_after::LONGEST as LONGEST_RETRY_AFTER;
 pub use ws::{Connection, Read};
 
 use crate::{
@@ -84,6 +89,8 @@ pub struct Connector {
     state: State,
     since: Instant,
     timings: Timings,
+    /// Redirects followed so far.
+    followed: u32,
 }
 
 impl fmt::Display for Timings {
@@ -111,6 +118,8 @@ enum State {
     Resolving(resolve::Lookup),
     Dialing(dial::Dial),
     Proxying(proxy::Proxying),
+    /// `--unix-socket`.
+    Local(local::Local),
     #[cfg(feature = "tls")]
     Tls(tls::Handshake),
     Upgrading(Box<upgrade::Upgrade>),
@@ -145,6 +154,7 @@ impl Connector {
             state: State::Start,
             since: now,
             timings: Timings::default(),
+            followed: 0,
         }
     }
 
@@ -176,7 +186,7 @@ impl Connector {
     /// What to poll for.
     pub fn interests<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         match &self.state {
-            State::Start | State::Over => {}
+            State::Start | State::Local(_) | State::Over => {}
             State::Resolving(lookup) => fds.push(PollFd::new(lookup, crate::sys::PollFlags::IN)),
             State::Dialing(dial) => dial.interests(fds),
             State::Proxying(handshake) => handshake.interests(fds),
@@ -191,6 +201,7 @@ impl Connector {
         let sooner = match &self.state {
             State::Dialing(dial) => dial.wake_at(),
             State::Proxying(handshake) => handshake.wake_at(),
+            State::Local(local) => Some(local.wake_at()),
             State::Upgrading(upgrade) => upgrade.wake_at(),
             _ => None,
         };
@@ -225,17 +236,27 @@ impl Connector {
                 }
                 Err(why) => self.refused_by_proxy(why, now),
             },
+            State::Local(mut local) => match local.advance(now)? {
+                None => Ok(Step::Wait(State::Local(local))),
+                Some(stream) => self.dialed(stream, shared, now),
+            },
             #[cfg(feature = "tls")]
             State::Tls(mut handshake) => match handshake.advance()? {
                 None => Ok(Step::Wait(State::Tls(handshake))),
                 Some(stream) => self.secured(stream, now),
             },
-            State::Upgrading(mut upgrade) => match upgrade.advance(now)? {
-                None => Ok(Step::Wait(State::Upgrading(upgrade))),
-                Some(connection) => {
+            State::Upgrading(mut upgrade) => match upgrade.advance(now) {
+                Ok(None) => Ok(Step::Wait(State::Upgrading(upgrade))),
+                Ok(Some(connection)) => {
                     self.timings.upgrade = Some(self.lap(now));
                     Ok(Step::Done(connection))
                 }
+                Err(Error::Refused { refusal, .. })
+                    if redirect::is_followed(&self.endpoint, refusal.status) =>
+                {
+                    self.redirected(&refusal, now)
+                }
+                Err(error) => Err(error),
             },
             State::Over => Err(Error::Request(String::from("the attempt is over"))),
         }
@@ -245,39 +266,50 @@ impl Connector {
         if self.endpoint.url.scheme.is_tls() && !cfg!(feature = "tls") {
             return Err(Error::NoTls);
         }
+        let route = &self.endpoint.route;
+        if let Some(path) = &route.unix_socket {
+            self.way = None;
+            return Ok(Step::Go(State::Local(local::Local::new(path, now))));
+        }
+        let (host, port) = route.target(&self.peer.host, self.peer.port);
         let chosen = self.endpoint.proxy.proxy_for(&self.endpoint.url);
         let proxy = chosen.map_err(|error| Error::Request(error.to_string()))?;
         if self.endpoint.proxy.is_exempt(&self.endpoint.url) {
             log::debug!("{} is reached without the proxy: --no-proxy or NO_PROXY names it", self.peer.host);
         }
-        self.way = proxy.map(|proxy| proxy::Way::new(proxy, &self.peer));
+        self.way = proxy.map(|proxy| proxy::Way::new(proxy, &Peer { host, port }));
         self.look_up(now)
     }
 
     /// Looks up what is to be dialed, or asked of a proxy.
     fn look_up(&mut self, now: Instant) -> Result<Step, Error> {
-        let peer = match &self.way {
-            Some(way) if !way.wants_target() => &way.peer,
-            _ => &self.peer,
+        let route = &self.endpoint.route;
+        let (host, port) = match &self.way {
+            Some(way) if !way.wants_target() => (way.peer.host.clone(), way.peer.port),
+            _ => route.target(&self.peer.host, self.peer.port),
         };
-        match resolve::resolve(&peer.host, peer.port) {
+        if let Some(addresses) = route.pinned(&host, port) {
+            return self.resolved(addresses, now);
+        }
+        match resolve::resolve(&host, port) {
             Ok(resolve::Resolved::Now(addresses)) => self.resolved(addresses, now),
             Ok(resolve::Resolved::Later(lookup)) => Ok(Step::Go(State::Resolving(lookup))),
             Err(why) => Err(self.unresolved(why)),
         }
     }
 
-    fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Result<Step, Error> {
+    fn resolved(&mut self, addresses: Vec<SocketAddr>, now: Instant) -> Result<Step, Error> {
+        let usable = self.endpoint.route.usable(addresses).map_err(|why| self.unresolved(why))?;
         let addresses = match &mut self.way {
-            None => addresses,
-            Some(way) => match way.resolved(addresses) {
+            None => usable,
+            Some(way) => match way.resolved(usable) {
                 Some(addresses) => addresses,
                 // That was the server; now the proxy.
                 None => return self.look_up(now),
             },
         };
         self.timings.resolve = Some(self.lap(now));
-        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, now))))
+        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, self.endpoint.route.bind, now))))
     }
 
     /// The TCP connection stands, to the server or to the proxy.
@@ -294,7 +326,7 @@ impl Connector {
             return Err(Error::Request(String::from("there is no proxy")));
         };
         let addresses = way.failed(why)?;
-        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, now))))
+        Ok(Step::Go(State::Dialing(dial::Dial::new(addresses, self.endpoint.route.bind, now))))
     }
 
     /// The bytes go to the server from here on.
@@ -329,6 +361,18 @@ impl Connector {
         Ok(Step::Go(State::Upgrading(Box::new(upgrade))))
     }
 
+    /// The whole way again, to another URL, under the same deadline. The times of the last leg count.
+    fn redirected(&mut self, refusal: &Refusal, now: Instant) -> Result<Step, Error> {
+        redirect::follow(&mut self.endpoint, refusal.location.as_deref(), self.followed)
+            .map_err(|fault| Error::Redirect { peer: self.peer.clone(), status: refusal.status, fault })?;
+        let url = &self.endpoint.url;
+        self.peer = Peer { host: url.host.clone(), port: url.port };
+        self.followed += 1;
+        self.timings = Timings::default();
+        self.since = now;
+        Ok(Step::Go(State::Start))
+    }
+
     /// The time since the last step ended.
     fn lap(&mut self, now: Instant) -> Duration {
         let duration = now.saturating_duration_since(self.since);
@@ -339,11 +383,14 @@ impl Connector {
     fn unresolved(&self, why: String) -> Error {
         match &self.way {
             Some(way) => way.unresolved(why),
-            None => Error::Resolve { host: self.peer.host.clone(), why },
+            None => {
+                let (host, _) = self.endpoint.route.target(&self.peer.host, self.peer.port);
+                Error::Resolve { host, why }
+            }
         }
     }
 
-    fn unreached(&self, attempts: Vec<(std::net::SocketAddr, String)>) -> Error {
+    fn unreached(&self, attempts: Vec<(SocketAddr, String)>) -> Error {
         match &self.way {
             Some(way) => Error::ConnectProxy { proxy: way.peer.clone(), attempts },
             None => Error::Connect { peer: self.peer.clone(), attempts },
@@ -357,7 +404,7 @@ impl Connector {
             (State::Start | State::Resolving(_), Some(proxy)) => (Phase::ProxyResolve, Some(proxy)),
             (State::Start | State::Resolving(_), None) => (Phase::Resolve, None),
             (State::Dialing(_), Some(proxy)) => (Phase::ProxyConnect, Some(proxy)),
-            (State::Dialing(_), None) => (Phase::Connect, None),
+            (State::Dialing(_) | State::Local(_), _) => (Phase::Connect, None),
             (State::Proxying(mut handshake), proxy) => {
                 if let Some(refused) = self.way.as_ref().and_then(|way| way.cut_short(&mut handshake)) {
                     return refused;

@@ -14,6 +14,7 @@ use std::{
 #[cfg(feature = "tls")]
 use native_tls::TlsStream;
 
+use super::local;
 use crate::sys::PollFlags;
 
 /// The socket below TLS. Swallows EINTR and remembers what blocked.
@@ -209,10 +210,13 @@ impl Stream {
         flags
     }
 
-    /// The peer's address, `IP:PORT`, or `proxy IP:PORT`.
+    /// The peer's address: `IP:PORT`, `unix:PATH`, or `proxy IP:PORT`.
     pub fn peer(&self) -> String {
         let socket = self.socket();
-        let address = socket.tcp.peer_addr().map_or_else(|_| String::from("unknown"), |a| a.to_string());
+        let address = match socket.tcp.peer_addr() {
+            Ok(address) => address.to_string(),
+            Err(_) => local::peer(&socket.tcp).unwrap_or_else(|| String::from("unknown")),
+        };
         if socket.proxied { format!("proxy {address}") } else { address }
     }
 

@@ -26,6 +26,9 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         max_message: 64 << 20,
         proxy: config::ProxyRules::default(),
         tls: config::Tls::default(),
+        route: config::Route::default(),
+        redirects: None,
+        connect_login: false,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use log::debug;
+use log::{debug, warn};
 
 use super::{Loop, QUEUE_MARK, has_room};
 use crate::{
@@ -78,6 +78,11 @@ impl Up {
     }
 }
 
+/// Seconds since 1970: a Retry-After may name a date.
+fn wall_clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 impl Loop<'_> {
     pub(super) fn advance_link(&mut self, now: Instant) {
         match &mut self.link {
@@ -106,9 +111,15 @@ impl Loop<'_> {
         match (self.machine.poll_next(), &self.link) {
             (Next::Done, _) => self.link = Link::Down,
             (Next::Reconnect, Link::Down) => {
-                let retry_after = self.unreachable.take().and_then(|error| error.retry_after());
+                let retry_after = self.unreachable.take().and_then(|error| error.retry_after(wall_clock()));
                 let pause = self.backoff.next(retry_after);
-                debug!("connecting again in {:.1} s", pause.as_secs_f64());
+                let seconds = pause.as_secs_f64();
+                match retry_after {
+                    Some(asked) if asked == pause => {
+                        warn!("connecting again in {seconds:.1} s (Retry-After)")
+                    }
+                    _ => debug!("connecting again in {seconds:.1} s"),
+                }
                 self.link = Link::Waiting(now + pause);
             }
             (Next::Reconnect, Link::Waiting(until)) if *until > now => {}

@@ -1,10 +1,12 @@
 //! The operating system: poll(2), signals, the standard streams. Nothing here knows a protocol.
 
 mod input;
+mod prompt;
 mod signals;
 mod streams;
 
 pub use input::Input;
+pub use prompt::ask_password;
 pub use rustix::event::{PollFd, PollFlags};
 pub use signals::Signals;
 pub use streams::{LogSink, Output, last_byte_of_stdout};

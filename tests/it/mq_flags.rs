@@ -59,6 +59,16 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("mq_flags::connects_again_or_not", "--no-reconnect --max-retries --retry-connect"),
     ("mq_flags::certificate_options", "--cafile --insecure --servername"),
     ("proxy::pub_sub_and_rr_go_through_it_or_not", "--proxy --no-proxy"),
+    ("route::one_family", "-4 -6"),
+    ("route::an_address_by_hand", "--resolve"),
+    ("route::another_host_and_port_in_its_place", "--connect-to"),
+    ("route::a_unix_socket", "--unix-socket"),
+    ("route::from_a_local_address", "--bind -A"),
+    ("http::headers_go_out_as_given", "--bearer-file --cookie"),
+    ("http::basic_for_every_command", "--auth"),
+    ("http_redirects::each_status_and_each_command", "--location"),
+    ("http_redirects::too_many_and_in_a_circle", "--max-redirects"),
+    ("secrets::a_password_is_asked_for_at_the_terminal", "--ask-password"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 

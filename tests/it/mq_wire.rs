@@ -1,6 +1,6 @@
 //! What the options of `pub`, `sub` and `rr` put on the wire, field by field: nothing is left out, nothing is added.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::{
     mq_scripted::{ack, answer_publisher, id_of, message, wires},
@@ -195,6 +195,8 @@ fn what_each_command_says_of_its_session_by_itself() {
 fn the_password_has_other_ways_in() {
     let file = temp_dir("password").join("password");
     fs::write(&file, "from file\n").expect("target/tmp is writable");
+    // Others' permissions would be warned of.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("our own file");
     for (command, _) in BASE {
         let file = file.to_string_lossy();
         let password = |args: &[&str]| {

@@ -3,7 +3,7 @@
 terminal.py COMMAND…
 
 The exit status is the command's, 128 and more for a signal, 97 where it left O_NONBLOCK on the terminal or had it
-there while it ran.
+there while it ran, 98 where it left the terminal without echo.
 """
 
 import fcntl
@@ -11,6 +11,7 @@ import os
 import pty
 import select
 import sys
+import termios
 
 
 def main(command):
@@ -38,12 +39,12 @@ def main(command):
             ended, how = os.waitpid(pid, os.WNOHANG)
             if ended:
                 status = os.waitstatus_to_exitcode(how)
+    if not termios.tcgetattr(line)[3] & termios.ECHO:
+        sys.exit(98)
     sys.exit(97 if nonblocking else status if status >= 0 else 128 - status)
 
 
 def login(line):
-    import termios
-
     os.setsid()
     fcntl.ioctl(line, termios.TIOCSCTTY, 0)
     for fd in range(3):

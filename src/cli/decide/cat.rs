@@ -34,7 +34,7 @@ pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let Some(url) = low.positionals.first() else {
         return Err(UsageError::new(format!("there is no URL, as in: wspipe cat {DEFAULT_URL}")));
     };
-    let endpoint = websocket(low, env, url_text(url, Command::Cat)?)?;
+    let endpoint = websocket(low, url_text(url, Command::Cat)?, env)?;
     needs(low)?;
     let (input, output) = framings(low)?;
     let (count, until) = (count(low)?, until(low)?);

@@ -38,8 +38,10 @@ pub fn connection(
         let (name, example) = (low.command.name(), example(low.command));
         return Err(UsageError::new(format!("there is no URL, as in: wspipe {name} {example}")));
     };
-    let (endpoint, userinfo) = mqtt_endpoint(low, env, url_text(url, low.command)?)?;
-    Ok((endpoint, mqtt(low, userinfo, env, properties)?))
+    let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(url, low.command)?, env)?;
+    let mqtt = mqtt(low, userinfo, env, properties)?;
+    endpoint.connect_login = mqtt.has_login();
+    Ok((endpoint, mqtt))
 }
 
 /// A URL and the least that a command needs.

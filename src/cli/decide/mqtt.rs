@@ -1,20 +1,14 @@
 //! What the MQTT commands share: login, session and will.
 
-use std::{
-    fs::File,
-    hash::{BuildHasher, Hasher, RandomState},
-    io::Read,
-    os::unix::ffi::OsStringExt,
-    path::Path,
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use bytes::Bytes;
 
-use super::{Env, check_topic, positive, property::Properties};
+use super::{Env, check_topic, positive, property::Properties, secret};
 use crate::{
     cli::{
         command::Command,
-        error::{UsageError, shown},
+        error::UsageError,
         low::LowArgs,
         value::{Expiry, Payload},
     },
@@ -121,7 +115,7 @@ fn login(
     userinfo: Option<Userinfo>,
     env: Env<'_>,
 ) -> Result<(Option<String>, Option<Bytes>), UsageError> {
-    let given = password(low, env)?;
+    let given = secret::password(low, env)?;
     let (username, url_password) = match (&low.username, userinfo) {
         (Some(username), _) => (Some(username.clone()), None),
         (None, Some(userinfo)) => {
@@ -143,64 +137,6 @@ fn login(
         field("the password", password)?;
     }
     Ok((username, password))
-}
-
-fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError> {
-    let sources = [
-        (low.password.is_some(), "-P/--pw"),
-        (low.password_file.is_some(), "--password-file"),
-        (low.password_env.is_some(), "--password-env"),
-    ];
-    let given: Vec<&str> = sources.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect();
-    if given.len() > 1 {
-        return Err(UsageError::new(format!(
-            "{} contradict each other: say one of them",
-            given.join(" and ")
-        )));
-    }
-    if let Some(Payload(password)) = &low.password {
-        return Ok(Some(password.clone()));
-    }
-    if let Some(path) = &low.password_file {
-        return read_password(path).map(Some);
-    }
-    let Some(name) = &low.password_env else { return Ok(None) };
-    if name.is_empty() || name.contains('=') {
-        return Err(UsageError::new(format!(
-            "--password-env takes the name of a variable, not {}",
-            shown(name)
-        )));
-    }
-    match env(name) {
-        Some(value) => Ok(Some(value.into_vec().into())),
-        None => Err(UsageError::new(format!("--password-env: the variable {} is not set", shown(name)))),
-    }
-}
-
-/// The only line of a file, without its end.
-fn read_password(path: &Path) -> Result<Bytes, UsageError> {
-    let fail = |why: &str| {
-        UsageError::with_status(26, format!("--password-file {}: {why}", shown(&path.to_string_lossy())))
-    };
-    let mut content = Vec::new();
-    // Beyond the longest password and a line end there is only an error to find.
-    let limit = MQTT_FIELD as u64 + 3;
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut content))
-        .map_err(|error| fail(&error.to_string()))?;
-    if content.last() == Some(&b'\n') {
-        content.pop();
-        if content.last() == Some(&b'\r') {
-            content.pop();
-        }
-    }
-    if content.contains(&b'\n') {
-        return Err(fail("it has more than one line"));
-    }
-    if content.len() > MQTT_FIELD {
-        return Err(fail("it has more than 65535 bytes"));
-    }
-    Ok(content.into())
 }
 
 fn client_id(low: &LowArgs) -> Result<Option<String>, UsageError> {

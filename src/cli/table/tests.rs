@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 
 use super::FLAGS;
-use crate::cli::{Invocation, command::Command, flags, parse, tests::refused};
+use crate::cli::{Invocation, command::Command, flags, parse_asking, tests::refused};
 
+mod connection;
 mod mqtt;
 
 /// The flag, the command, arguments, and a part of what comes of them.
@@ -27,6 +28,14 @@ const GOOD: &[Row] = &[
     ("--skip", "echo", &["--skip=3"], "skip: 3"),
     ("--timeout", "echo", &["-W", "1.5"], "timeout: 1.5s, raw"),
     ("--timeout", "mqtt", &["-W7"], "timeout: 7s }"),
+    ("--password-file", "echo", &["--auth=u", "--password-file=/dev/null"], r#"headers: ["Authorization"]"#),
+    ("--password-env", "echo", &["--auth=u", "--password-env=SECRET"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "echo", &["--auth=u", "--ask-password"], r#"headers: ["Authorization"]"#),
+    ("--password-file", "cat", &["--auth=u", "--password-file=/dev/null"], r#"headers: ["Authorization"]"#),
+    ("--password-env", "cat", &["--auth=u", "--password-env=SECRET"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "cat", &["--auth=u", "--ask-password"], r#"headers: ["Authorization"]"#),
+    ("--ask-password", "mqtt", &["--ask-password"], r#"password: Some("hidden")"#),
+    ("--location", "echo", &["-L"], "redirects: Some(10)"),
     ("--username", "mqtt", &["-u", "bob"], r#"username: Some("bob")"#),
     ("--username", "mqtt", &["--user", "bob"], r#"username: Some("bob")"#),
     ("--pw", "mqtt", &["-u", "bob", "-P", "pw"], r#"password: Some("hidden")"#),
@@ -199,6 +208,17 @@ const BAD: &[Row] = &[
     ("--username", "mqtt", &["-u"], "-u/--username needs a value: NAME"),
     ("--pw", "mqtt", &["-P", "x", "-V", "311"], "a password without a user name needs MQTT 5.0"),
     ("--pw", "mqtt", &["-P", "x", "--password-env=X"], "-P/--pw and --password-env"),
+    ("--password-env", "echo", &["--password-env=X"], "needs a user: --auth USER, or USER@ in the URL"),
+    (
+        "--password-env",
+        "echo",
+        &["--auth=u:p", "--password-env=X"],
+        "--auth USER:PASSWORD and --password-env",
+    ),
+    ("--password-env", "echo", &["--auth=u", "--password-env=NOT_THERE"], "'NOT_THERE' is not set"),
+    ("--ask-password", "echo", &["--auth=u", "--ask-password"], "--ask-password: there is nobody to ask"),
+    ("--ask-password", "mqtt", &["--ask-password", "--password-env=X"], "--password-env and --ask-password"),
+    ("--auth", "mqtt", &["--auth=secret", "--password-env=X"], "there is no ':' in it"),
     ("--password-file", "mqtt", &["--password-file", ""], "takes the name of a file"),
     ("--password-env", "mqtt", &["--password-env", "NOT_THERE"], "the variable 'NOT_THERE' is not set"),
     ("--password-env", "mqtt", &["--password-env", "A=B"], "not 'A=B'"),
@@ -355,8 +375,15 @@ const LONG: &str = "\
 type Case = (&'static str, &'static str, Vec<&'static str>, &'static str);
 
 /// The rows as command lines: with a URL where it is obligatory, and those of `mqtt` for its kin too.
-fn cases(rows: &[Row], kin: &[Row]) -> Vec<Case> {
+fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row]) -> Vec<Case> {
     let mut cases = Vec::new();
+    for (flag, args, part) in clients {
+        for command in Command::ALL.into_iter().filter(|command| *command != Command::Serve) {
+            let name = command.name();
+            let least = if ["pub", "sub", "rr"].contains(&name) { mqtt::least(name) } else { &[] };
+            cases.push((*flag, name, [&[name, "ws://localhost"], least, args].concat(), *part));
+        }
+    }
     for (flag, command, args, part) in rows.iter().chain(kin) {
         let mut add = |command: &'static str, least: &[&'static str]| {
             let url = if command == "echo" { &[][..] } else { &["ws://localhost"] };
@@ -379,18 +406,19 @@ fn cases(rows: &[Row], kin: &[Row]) -> Vec<Case> {
 }
 
 fn good() -> Vec<Case> {
-    cases(GOOD, mqtt::GOOD)
+    cases(GOOD, mqtt::GOOD, connection::GOOD)
 }
 
 fn bad() -> Vec<Case> {
-    cases(BAD, mqtt::BAD)
+    cases(BAD, mqtt::BAD, connection::BAD)
 }
 
 #[test]
 fn each_flag_is_understood() {
     let env = |name: &str| (name == "SECRET").then(|| OsString::from("xyzzy"));
     for (flag, _, line, part) in good() {
-        match parse(line.iter().map(OsString::from), &env) {
+        let ask = |_: &str| Ok(b"xyzzy".to_vec());
+        match parse_asking(line.iter().map(OsString::from), &env, ask) {
             Ok(Invocation::Run(config)) => {
                 let debug = format!("{config:?}");
                 assert!(debug.contains(part), "{flag}: {line:?}: '{part}' is not in {debug}");

@@ -24,7 +24,6 @@ use super::{Failure, Handed, Kind, Machine, Next, OutBuffer, World, micros_since
 use crate::{
     config::{self, Endpoint},
     proto::{
-        format::escape,
         framing::{Control, Encoder, Framing},
         keepalive::Keepalive,
         latency::Millis,
@@ -239,9 +238,6 @@ fn contains(payload: &[u8], text: &[u8]) -> bool {
 impl Machine for Cat {
     fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
         info!("CONNECTED {} ({})", self.url, established.peer);
-        if let Some(chosen) = &established.subprotocol {
-            debug!("subprotocol {}", escape(chosen.as_bytes()));
-        }
         self.phase = Phase::Open;
         self.connected_before = true;
         self.peer_closed = None;

@@ -1,6 +1,7 @@
 //! What may help, naming the option.
 
 use super::{Distrust, Error, Obstacle, Phase, Refusal};
+use crate::net::redirect;
 
 impl Error {
     /// What may help, naming the option.
@@ -24,6 +25,7 @@ impl Error {
             Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
             Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
             Error::Refused { refusal, .. } => return refusal_hint(refusal),
+            Error::Redirect { fault, .. } => return fault.hint().map(str::to_owned),
             _ => return None,
         };
         Some(text.to_owned())
@@ -45,10 +47,10 @@ fn distrust_hint(why: &Distrust) -> String {
 
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     let text = match refusal.status {
-        300..400 => "redirects are not followed: use the new URL",
+        status if redirect::is_redirect(status) => "--location follows redirects",
         400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
-        401 => "-H 'Authorization: …' or USER:PASSWORD@ in the URL sends a login",
-        403 => "-H 'Origin: …' or a login may be wanted",
+        401 => "--auth USER:PASSWORD or --bearer-file FILE sends a login",
+        403 => "--origin ORIGIN or a login may be wanted",
         404 => "check the path of the URL",
         200..300 => "no WebSocket at this path?",
         _ => return None,

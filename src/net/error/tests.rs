@@ -40,7 +40,7 @@ fn what_to_try_again() {
     for status in [200, 301, 400, 401, 403, 404, 426] {
         assert!(refused(status).is_permanent(), "{status}");
     }
-    assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(120)));
+    assert_eq!(refused(503).retry_after(0), Some(Duration::from_secs(120)));
     assert!(Error::Untrusted { peer: peer(), why: Distrust::Expired }.is_permanent());
     assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
 }

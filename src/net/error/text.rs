@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
-use crate::proto::format::{escape, excerpt};
+use crate::{
+    net::redirect,
+    proto::format::{escape, excerpt},
+};
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,6 +43,10 @@ impl fmt::Display for Error {
                 write!(f, "could not connect to {peer}: ")?;
                 write_attempts(f, attempts)
             }
+            Error::UnixSocket { path, why } => {
+                let path = path.to_string_lossy();
+                write!(f, "could not connect to unix:{}: {why}", excerpt(path.as_bytes()))
+            }
             Error::ConnectProxy { proxy, attempts } => {
                 write!(f, "could not connect to the proxy {proxy}: ")?;
                 write_attempts(f, attempts)
@@ -67,6 +74,9 @@ impl fmt::Display for Error {
             }
             Error::Violation { peer, why, .. } => write!(f, "upgrade with {peer} failed: {why}"),
             Error::Refused { peer, refusal } => write!(f, "upgrade refused by {peer}: {refusal}"),
+            Error::Redirect { peer, status, fault } => {
+                write!(f, "redirect (HTTP {status}) by {peer}: {fault}")
+            }
             Error::Lost { peer, why } => {
                 write!(f, "connection to {peer} lost during the upgrade: {}", excerpt(why.as_bytes()))
             }
@@ -94,7 +104,7 @@ impl fmt::Display for Refusal {
             write!(f, " {}", excerpt(self.reason.as_bytes()))?;
         }
         if let Some(location) = &self.location {
-            write!(f, ", Location: {}", excerpt(location.as_bytes()))?;
+            write!(f, ", Location: {}", excerpt(redirect::public(location).as_bytes()))?;
         }
         let mut lines = self.body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         match lines.find(|line| !line.is_empty()) {

@@ -1,24 +1,28 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1).
 
+mod request;
+
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     time::{Duration, Instant},
 };
 
-use tungstenite::{
-    handshake::{client::generate_request, derive_accept_key},
-    http::{self, HeaderMap, HeaderName, HeaderValue, Uri, header},
-};
+use tungstenite::handshake::derive_accept_key;
 
+use self::request::request;
 use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
 use crate::{
     config::Endpoint,
     net::{
         error::{Error, Peer, Refusal},
+        redirect::is_redirect,
         stream::{Stream, error_text},
         ws::Connection,
     },
-    proto::{format::excerpt, link::Established},
+    proto::{
+        format::{escape, excerpt},
+        link::Established,
+    },
     sys::{PollFd, PollFlags},
 };
 
@@ -26,14 +30,6 @@ use crate::{
 const MAX_BODY: usize = 4096;
 /// How long a refusal's body is waited for.
 const BODY_WAIT: Duration = Duration::from_secs(1);
-/// What the handshake itself sets.
-const OURS: [HeaderName; 5] = [
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
-    header::SEC_WEBSOCKET_EXTENSIONS,
-];
 
 /// An upgrade under way: the request goes out, the response comes in, byte by byte if it must.
 pub(in crate::net) struct Upgrade {
@@ -50,6 +46,8 @@ pub(in crate::net) struct Upgrade {
     /// Bytes of interim (1xx) heads, already dropped.
     skipped: usize,
     refused: Option<Refused>,
+    /// A redirect is followed: its body is of no interest.
+    follow: bool,
 }
 
 /// A refusal whose body is still coming.
@@ -89,6 +87,7 @@ impl Upgrade {
             received: Vec::new(),
             skipped: 0,
             refused: None,
+            follow: endpoint.redirects.is_some(),
         })
     }
 
@@ -184,8 +183,9 @@ impl Upgrade {
                 Some(Head::Upgraded { subprotocol, len }) => return Ok(self.connection(subprotocol, len)),
                 Some(Head::Refused { refusal, framing, len }) => {
                     self.received.drain(..len);
+                    let followed = self.follow && is_redirect(refusal.status);
                     self.refused = Some(Refused { refusal, framing, until: now + BODY_WAIT });
-                    return if self.body_complete() { Err(self.refusal()) } else { Ok(None) };
+                    return if followed || self.body_complete() { Err(self.refusal()) } else { Ok(None) };
                 }
             }
         }
@@ -242,11 +242,17 @@ impl Upgrade {
             }
             Some(_) => {}
         }
-        if let Some(extension) = tokens(headers, "Sec-WebSocket-Extensions").next() {
-            return Err(format!(
-                "the server uses an extension that was not asked for: {}",
-                escaped(extension)
-            ));
+        let named = |name: &'static str| headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name));
+        let mut extensions = named("Sec-WebSocket-Extensions");
+        if let Some(header) = extensions.find(|h| h.value.iter().any(|b| !b" \t,".contains(b))) {
+            let value = excerpt(header.value);
+            return Err(format!("the server uses an extension that was not asked for: {value}"));
+        }
+        // `tokens` passes over what is not UTF-8, and no name that was offered is that.
+        if let Some(header) = named("Sec-WebSocket-Protocol").find(|h| std::str::from_utf8(h.value).is_err())
+        {
+            let value = excerpt(header.value);
+            return Err(format!("the server chose a subprotocol that was not offered: {value}"));
         }
         let chosen: Vec<_> = tokens(headers, "Sec-WebSocket-Protocol").collect();
         subprotocol(&self.offered, &chosen)
@@ -255,6 +261,9 @@ impl Upgrade {
     fn connection(&mut self, subprotocol: Option<String>, head_len: usize) -> Option<Connection> {
         let stream = self.stream.take()?;
         let read_ahead = self.received.split_off(head_len);
+        if let Some(chosen) = &subprotocol {
+            log::debug!("subprotocol {}", shortened(chosen));
+        }
         let established = Established { subprotocol, peer: stream.peer() };
         Some(Connection::client(stream, read_ahead, self.max_message, established))
     }
@@ -279,6 +288,7 @@ impl Upgrade {
             Framing::ToEnd => std::mem::take(&mut self.received),
         };
         body.truncate(MAX_BODY);
+        log_body(body.trim_ascii_end());
         let refusal = Box::new(Refusal { body, ..refused.refusal });
         Error::Refused { peer: self.peer.clone(), refusal }
     }
@@ -319,6 +329,16 @@ impl Upgrade {
     }
 }
 
+/// The body of a refusal, line by line.
+fn log_body(body: &[u8]) {
+    if body.is_empty() {
+        return;
+    }
+    for line in body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
+        log::debug!("| {}", escape(line));
+    }
+}
+
 /// Which subprotocol it is (RFC 6455 section 4.1 point 6). Brokers that answer `mqtt` though asked for
 /// something else of MQTT's, or with a list, are let pass with a warning: our one deviation.
 fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, String> {
@@ -326,7 +346,8 @@ fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, St
         [one] if offered.iter().any(|name| name == one) => return Ok(Some((*one).to_owned())),
         [] => {
             if !offered.is_empty() {
-                log::warn!("the server chose no subprotocol; offered: {}", escaped(&offered.join(", ")));
+                let names: Vec<String> = offered.iter().map(|name| shortened(name)).collect();
+                log::warn!("the server chose no subprotocol; offered: {}", names.join(", "));
             }
             return Ok(None);
         }
@@ -339,6 +360,14 @@ fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, St
         return Ok(Some(String::from("mqtt")));
     }
     Err(format!("the server chose a subprotocol that was not offered: {list}"))
+}
+
+/// A subprotocol for a log line. Some servers take a token as one of them, and no name is that long.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(40) {
+        Some(_) => format!("{}...", escaped(&name.chars().take(8).collect::<String>())),
+        None => escaped(name),
+    }
 }
 
 fn escaped(text: &str) -> String {
@@ -394,74 +423,7 @@ pub(in crate::net) fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// The request as bytes, its key, and the subprotocols that it offers.
-fn request(endpoint: &Endpoint) -> Result<(Vec<u8>, String, Vec<String>), Error> {
-    let url = &endpoint.url;
-    let uri =
-        url.target.parse::<Uri>().map_err(|error| Error::Request(format!("path of the URL: {error}")))?;
-    let mut offered = endpoint.subprotocols.clone();
-    let mut request = http::Request::new(());
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    headers.insert(header::HOST, header_value("Host", &host_header(endpoint))?);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    let key = tungstenite::handshake::client::generate_key();
-    headers.insert(header::SEC_WEBSOCKET_KEY, header_value("Sec-WebSocket-Key", &key)?);
-    headers
-        .insert(header::USER_AGENT, HeaderValue::from_static(concat!("wspipe/", env!("CARGO_PKG_VERSION"))));
-    add_headers(&endpoint.headers, headers, &mut offered)?;
-    if !offered.is_empty() {
-        let value = header_value("Sec-WebSocket-Protocol", &offered.join(", "))?;
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
-    }
-    let (bytes, key) = generate_request(request).map_err(|error| Error::Request(error.to_string()))?;
-    Ok((bytes, key, offered))
-}
-
-/// The headers of `-H`: Host and User-Agent take the place of ours (an empty User-Agent is not sent),
-/// Sec-WebSocket-Protocol adds to what is offered, what the handshake sets is refused.
-fn add_headers(
-    given: &[(String, String)],
-    headers: &mut HeaderMap,
-    offered: &mut Vec<String>,
-) -> Result<(), Error> {
-    for (name, value) in given {
-        let key = HeaderName::from_bytes(name.trim().as_bytes())
-            .map_err(|_| Error::Request(format!("\"{name}\" is no header name")))?;
-        let value = header_value(name, value.trim())?;
-        if OURS.contains(&key) {
-            return Err(Error::Request(format!("the handshake itself sets {name}")));
-        }
-        if key == header::SEC_WEBSOCKET_PROTOCOL {
-            let text = value.to_str().unwrap_or_default();
-            offered.extend(text.split(',').map(|name| name.trim().to_owned()));
-        } else if key == header::USER_AGENT && value.is_empty() {
-            headers.remove(key);
-        } else if key == header::HOST || key == header::USER_AGENT {
-            headers.insert(key, value);
-        } else {
-            headers.append(key, value);
-        }
-    }
-    Ok(())
-}
-
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_bytes(value.as_bytes())
-        .map_err(|_| Error::Request(format!("the value of header {name} has control characters")))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// `host[:port]`, the port left out where it is the default, IPv6 in brackets and without its zone.
-fn host_header(endpoint: &Endpoint) -> String {
-    let url = &endpoint.url;
-    let host = url.host.split('%').next().unwrap_or_default();
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if url.port == url.scheme.default_port() { host } else { format!("{host}:{}", url.port) }
-}
-
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

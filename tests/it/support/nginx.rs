@@ -1,6 +1,10 @@
 //! nginx as TLS front: one port a certificate, all with the same two places behind them.
 
-use std::{fs, path::PathBuf, sync::OnceLock};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use super::{
     Peer,
@@ -18,6 +22,10 @@ pub struct Nginx {
     pub self_signed: u16,
     pub no_chain: u16,
     pub full_chain: u16,
+    /// A Unix socket that speaks TLS, with the good certificate.
+    pub unix_tls: PathBuf,
+    /// One that does not.
+    pub unix_plain: PathBuf,
 }
 
 /// The one that the tests of this process share.
@@ -46,7 +54,13 @@ fn try_start() -> Option<Nginx> {
         &certs.full_chain,
     ];
     let ports = pairs.map(|_| free_port());
-    let servers: String = pairs.iter().zip(ports).map(|(pair, port)| server(pair, port)).collect();
+    let tcp = |port: u16| format!("listen 127.0.0.1:{port} ssl;\n");
+    let mut servers: String =
+        pairs.iter().zip(ports).map(|(pair, port)| server(&tcp(port), Some(pair))).collect();
+    let (unix_tls, unix_plain) = (dir.join("tls"), dir.join("plain"));
+    let unix = |path: &Path| format!("listen unix:{}", path.display());
+    servers.push_str(&server(&format!("{} ssl;\n", unix(&unix_tls)), Some(&certs.good)));
+    servers.push_str(&server(&format!("{};\n", unix(&unix_plain)), None));
     let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {kind};\n"));
     let conf = format!(
@@ -62,16 +76,29 @@ fn try_start() -> Option<Nginx> {
         return None;
     }
     let [good, expired, future, wrong_host, self_signed, no_chain, full_chain] = ports;
-    Some(Nginx { peer, good, expired, future, wrong_host, self_signed, no_chain, full_chain })
+    Some(Nginx {
+        peer,
+        good,
+        expired,
+        future,
+        wrong_host,
+        self_signed,
+        no_chain,
+        full_chain,
+        unix_tls,
+        unix_plain,
+    })
 }
 
-fn server(pair: &Pair, port: u16) -> String {
+fn server(listen: &str, pair: Option<&Pair>) -> String {
+    let certificate = pair.map_or_else(String::new, |pair| {
+        format!("ssl_certificate {};\nssl_certificate_key {};\n", pair.chain.display(), pair.key.display())
+    });
     let headers = "proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;\n";
     format!(
-        "server {{\nlisten 127.0.0.1:{port} ssl;\nssl_certificate {};\nssl_certificate_key {};\n{headers}\
+        "server {{\n{listen}{certificate}{headers}\
+         location = /down {{ return 302 http://localhost/; }}\n\
          location / {{ proxy_pass http://127.0.0.1:{}; }}\nlocation = /mqtt {{ proxy_pass http://127.0.0.1:{}; }}\n}}\n",
-        pair.chain.display(),
-        pair.key.display(),
         websockets::shared().port,
         mosquitto::shared().ws,
     )

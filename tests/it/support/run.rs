@@ -249,6 +249,16 @@ impl Running {
         kill_process(pid, signal).expect("the child is ours and not yet waited for");
     }
 
+    /// The process that ours has started: wspipe itself, where a program runs it and does not exec it.
+    #[track_caller]
+    pub fn child_of_child(&self) -> Pid {
+        let pid = self.child.id();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(path).expect("Linux, and it runs");
+        let first = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+        first.and_then(Pid::from_raw).expect("it has a child")
+    }
+
     /// Waits until stderr has `text`.
     #[track_caller]
     pub fn wait_stderr(&mut self, text: &str) {

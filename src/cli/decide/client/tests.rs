@@ -219,7 +219,6 @@ fn what_mosquitto_s_users_type_is_answered() {
         (&["pub", "ws://h", "--nodelay"], "it is always so"),
         (&["pub", "ws://h", "--ws"], "the URL's scheme says it"),
         (&["pub", "ws://h", "-o", "file"], "no file of options"),
-        (&["pub", "ws://h", "-A", "127.0.0.1"], "the system chooses the address"),
         (&["pub", "ws://h", "-C", "1"], "it belongs to 'wspipe cat' and 'wspipe sub'"),
         (&["sub", "ws://h", "-m", "x"], "it belongs to 'wspipe mqtt', 'wspipe pub' and 'wspipe rr'"),
         (&["pub", "ws://h", "--stdin-lines"], "did you mean --stdin-line?"),

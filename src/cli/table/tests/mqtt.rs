@@ -8,6 +8,7 @@ pub const SHARED: &[&str] = &[
     "--pw",
     "--password-file",
     "--password-env",
+    "--ask-password",
     "--protocol-version",
     "--disable-clean-session",
     "--session-expiry-interval",

@@ -1,0 +1,61 @@
+//! The way to the server: `-4`, `-6`, `--resolve`, `--connect-to`, `--unix-socket`, `--bind`.
+
+use std::os::unix::net::SocketAddr;
+
+use crate::{
+    cli::{
+        error::{UsageError, shown},
+        low::LowArgs,
+    },
+    config::route::{self, ConnectTo, Family, Resolve, Route},
+};
+
+/// # Errors
+/// A part that is none, and options that contradict each other.
+pub fn route(low: &LowArgs) -> Result<Route, UsageError> {
+    let low = &low.route;
+    let asked = match (low.ipv4, low.ipv6) {
+        (true, true) => return Err(UsageError::new("-4 and -6 contradict each other: say one of them")),
+        (true, false) => Some((Family::V4, "-4/--ipv4")),
+        (false, true) => Some((Family::V6, "-6/--ipv6")),
+        (false, false) => None,
+    };
+    let bind = low.bind.as_deref().map(|text| {
+        route::address(text)
+            .map_err(|_| UsageError::new(format!("--bind takes an IP address, not {}", shown(text))))
+    });
+    let bind = bind.transpose()?;
+    if let (Some((family, option)), Some(address)) = (asked, bind) {
+        if Family::of(address) != family {
+            let name = Family::of(address).name();
+            return Err(UsageError::new(format!(
+                "{option} and --bind {address} contradict each other: that is an {name} address"
+            )));
+        }
+    }
+    let rules = low.resolve.iter().map(|text| {
+        Resolve::parse(text).map_err(|why| UsageError::new(format!("--resolve {}: {why}", shown(text))))
+    });
+    let resolve = rules.collect::<Result<_, _>>()?;
+    let rules = low.connect_to.iter().map(|text| {
+        ConnectTo::parse(text).map_err(|why| UsageError::new(format!("--connect-to {}: {why}", shown(text))))
+    });
+    let connect_to = rules.collect::<Result<_, _>>()?;
+    let unix_socket = low.unix_socket.clone();
+    if let Some(path) = &unix_socket {
+        let instead = [
+            (bind.is_some(), "--bind"),
+            (asked.is_some(), "-4 and -6"),
+            (!low.resolve.is_empty(), "--resolve"),
+            (!low.connect_to.is_empty(), "--connect-to"),
+        ];
+        if let Some((_, what)) = instead.into_iter().find(|(given, _)| *given) {
+            return Err(UsageError::new(format!("--unix-socket goes without {what}: nothing is looked up")));
+        }
+        SocketAddr::from_pathname(path).map_err(|why| {
+            UsageError::new(format!("--unix-socket {}: {why}", shown(&path.to_string_lossy())))
+        })?;
+    }
+    let family = asked.map(|(family, _)| family).or(bind.map(Family::of));
+    Ok(Route { family, resolve, connect_to, unix_socket, bind })
+}
