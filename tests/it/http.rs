@@ -205,6 +205,26 @@ fn retry_after_is_obeyed() {
 }
 
 #[test]
+fn retry_after_is_obeyed_by_the_mqtt_commands() {
+    for (command, rest) in [("sub", &["-t", "t"][..]), ("pub", &["-t", "t", "-m", "x"])] {
+        let at = Arc::new(Mutex::new(Vec::new()));
+        let times = Arc::clone(&at);
+        let server = Scripted::start(move |conn| {
+            conn.head()?;
+            times.lock().expect("no panic").push(Instant::now());
+            conn.write("HTTP/1.1 429 Slow down\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")?;
+            conn.end()
+        });
+        let run =
+            wspipe([command, &server.ws("/"), "--retry-connect", "--max-retries", "1"]).args(rest).run();
+        run.status(22).says(&["429", "connecting again in 1.0 s (Retry-After)"]);
+        server.finish();
+        let at = at.lock().expect("no panic");
+        assert!(at.len() == 2 && at[1] - at[0] >= Duration::from_secs(1), "{command}: {at:?}");
+    }
+}
+
+#[test]
 fn an_upgrade_that_is_refused_for_good_is_not_tried_again() {
     for status in ["401 Unauthorized", "404 Not Found"] {
         let server = Scripted::start(move |conn| {
