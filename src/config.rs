@@ -89,6 +89,17 @@ pub struct Endpoint {
     pub max_message: usize,
     /// TLS options.
     pub tls: Tls,
+    /// `--timing`: how long the steps took, in a line on stderr for each connection.
+    pub timing: Option<TimingFormat>,
+}
+
+/// How `--timing` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimingFormat {
+    /// A log line, whatever the log level.
+    Text,
+    /// One JSON object on a line.
+    Json,
 }
 
 impl fmt::Debug for Endpoint {
@@ -102,6 +113,7 @@ impl fmt::Debug for Endpoint {
             .field("close_timeout", &self.close_timeout)
             .field("max_message", &self.max_message)
             .field("tls", &self.tls)
+            .field("timing", &self.timing)
             .finish()
     }
 }
@@ -130,6 +142,8 @@ pub struct Echo {
     pub interval: Duration,
     /// `--skip N`: messages of the server that come before the first reply (greetings).
     pub skip: u64,
+    /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
+    pub max_rtt: Option<Duration>,
     /// `-W SEC`: how long one reply may take.
     pub timeout: Duration,
     /// `--raw`: control bytes go to a terminal as they are.
@@ -197,6 +211,8 @@ pub struct RoundTrip {
     pub count: Option<u64>,
     /// `--interval SEC`.
     pub interval: Duration,
+    /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
+    pub max_rtt: Option<Duration>,
     /// `-W SEC`: how long one round trip may take.
     pub timeout: Duration,
 }

@@ -18,10 +18,10 @@ use super::{
     error::{UsageError, shown},
     flags,
     low::LowArgs,
-    value::{Header, Payload, Seconds, Size, header_value},
+    value::{Header, Milliseconds, Payload, Seconds, Size, Timing, header_value},
 };
 use crate::config::{
-    Config, Echo, Endpoint, Mode, RoundTrip, Serve, Tls, Verbosity, topic,
+    Config, Echo, Endpoint, Mode, RoundTrip, Serve, TimingFormat, Tls, Verbosity, topic,
     url::{self, Purpose, Url, Userinfo},
 };
 
@@ -80,7 +80,8 @@ fn echo(low: LowArgs) -> Result<Mode, UsageError> {
     let (count, interval) = pace(&low)?;
     let skip = low.or_default(low.skip, "--skip")?;
     let timeout = positive(&low, low.timeout, "--timeout")?;
-    Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, timeout, raw: low.raw }))
+    let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
+    Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, max_rtt, timeout, raw: low.raw }))
 }
 
 /// MESSAGE, or --size bytes, no more of them than a reply may have.
@@ -116,8 +117,10 @@ fn round_trip(low: LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let qos = low.or_default(low.qos, "--qos")?;
     let (count, interval) = pace(&low)?;
     let timeout = positive(&low, low.timeout, "--timeout")?;
+    let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
     let retain = low.retain;
-    Ok(Mode::RoundTrip(endpoint, RoundTrip { mqtt, topic, message, qos, retain, count, interval, timeout }))
+    let round_trip = RoundTrip { mqtt, topic, message, qos, retain, count, interval, max_rtt, timeout };
+    Ok(Mode::RoundTrip(endpoint, round_trip))
 }
 
 fn serve(low: LowArgs) -> Result<Mode, UsageError> {
@@ -214,7 +217,28 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
         close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
         max_message: max_message(low)?,
         tls,
+        timing: timing(low)?,
     })
+}
+
+/// --timing; its format is --json's where it has none. `sub` and `rr` have a --json of their own, which is for the
+/// messages and may stand alone.
+fn timing(low: &LowArgs) -> Result<Option<TimingFormat>, UsageError> {
+    let json = low.client.json;
+    let own = matches!(low.command, Command::Sub | Command::Rr);
+    match low.timing {
+        None if json && low.command == Command::Pub => {
+            Err(UsageError::new("--json needs --timing (lines of JSON to publish are --in json)"))
+        }
+        None if json && !own => Err(UsageError::new("--json needs --timing: it says how that is told")),
+        None => Ok(None),
+        Some(Timing(Some(TimingFormat::Text))) if json && !own => {
+            Err(UsageError::new("--timing=text and --json contradict each other: say one of them"))
+        }
+        Some(Timing(format)) => {
+            Ok(format.or(Some(if json { TimingFormat::Json } else { TimingFormat::Text })))
+        }
+    }
 }
 
 /// A name as a URL's host is one: the same rules, the same words.

@@ -11,7 +11,10 @@ use super::{
     flags,
     property::{self, Property},
     rewrite::unmarked,
-    value::{Expiry, FromArg, Header, Payload, RetainHandling, Seconds, Separator, Size, Token, Wait},
+    value::{
+        Expiry, FromArg, Header, Milliseconds, Payload, RetainHandling, Seconds, Separator, Size, Timing,
+        Token, Wait,
+    },
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
 
@@ -38,6 +41,8 @@ pub struct LowArgs {
     pub count: Option<u64>,
     pub interval: Option<Seconds>,
     pub timeout: Option<Seconds>,
+    pub max_rtt: Option<Milliseconds>,
+    pub timing: Option<Timing>,
     pub size: Option<Size>,
     /// Of --binary and --text the last one holds.
     pub binary: bool,
@@ -155,6 +160,8 @@ impl LowArgs {
             count: args.last("--count")?,
             interval: args.last("--interval")?,
             timeout: args.last("--timeout")?,
+            max_rtt: args.last("--max-rtt")?,
+            timing: args.last("--timing")?,
             size: args.last("--size")?,
             binary,
             skip: args.last("--skip")?,

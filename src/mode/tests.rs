@@ -16,6 +16,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         close_timeout: 5 * SECOND,
         max_message: 1 << 20,
         tls: Tls::default(),
+        timing: None,
     }
 }
 
@@ -26,6 +27,7 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         count,
         interval,
         skip: 0,
+        max_rtt: None,
         timeout: 10 * SECOND,
         raw: false,
     };
@@ -67,6 +69,7 @@ fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         retain: false,
         count,
         interval,
+        max_rtt: None,
         timeout: 10 * SECOND,
     };
     let mode = Mode::RoundTrip(endpoint("mqtt://h", url::Purpose::Mqtt), options);

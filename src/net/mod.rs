@@ -58,13 +58,16 @@ impl Shared {
     }
 }
 
-/// How long the steps took, as far as they are done. Measured between calls of `advance`.
+/// How long the steps took, as far as they are done. Each begins where the one before it ended, so reading the CA
+/// bundle counts to the step that the network is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Looking up the name; zero for a literal.
     pub resolve: Option<Duration>,
     /// TCP, from the first attempt.
     pub connect: Option<Duration>,
+    /// The proxy's handshake.
+    pub proxy: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
     /// The HTTP upgrade.
@@ -77,8 +80,10 @@ pub struct Connector {
     peer: Peer,
     deadline: Instant,
     state: State,
+    phase: Phase,
     since: Instant,
     timings: Timings,
+    clock: Option<fn() -> Instant>,
 }
 
 impl fmt::Display for Timings {
@@ -86,6 +91,7 @@ impl fmt::Display for Timings {
         let steps = [
             ("resolve", self.resolve),
             ("connect", self.connect),
+            ("proxy", self.proxy),
             ("TLS", self.tls),
             ("upgrade", self.upgrade),
         ];
@@ -135,9 +141,18 @@ impl Connector {
             peer,
             deadline,
             state: State::Start,
+            phase: Phase::Resolve,
             since: now,
             timings: Timings::default(),
+            clock: None,
         }
+    }
+
+    /// With a clock for the timings: the work of a step, a certificate to check say, is done after `now` was
+    /// looked up. Without one they are measured between calls of `advance`.
+    pub fn clocked(mut self, clock: fn() -> Instant) -> Connector {
+        self.clock = Some(clock);
+        self
     }
 
     /// Does all that can be done without waiting. `None`: poll for `interests` until `wake_at`. Calling it
@@ -192,6 +207,11 @@ impl Connector {
         self.timings
     }
 
+    /// The step that is under way, or that failed.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     fn step(&mut self, state: State, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
         match state {
             State::Start => self.start(now),
@@ -236,6 +256,7 @@ impl Connector {
 
     fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Step {
         self.timings.resolve = Some(self.lap(now));
+        self.phase = Phase::Connect;
         Step::Go(State::Dialing(dial::Dial::new(addresses, now)))
     }
 
@@ -245,6 +266,7 @@ impl Connector {
         self.timings.connect = Some(self.lap(now));
         #[cfg(feature = "tls")]
         if self.endpoint.url.scheme.is_tls() {
+            self.phase = Phase::Tls;
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
             let connector = shared.connector(&self.peer)?;
@@ -268,12 +290,14 @@ impl Connector {
             let established = Established { subprotocol: None, peer: stream.peer() };
             return Ok(Step::Done(Connection::plain(stream, established)));
         }
+        self.phase = Phase::Upgrade;
         let upgrade = upgrade::Upgrade::new(&self.endpoint, &self.peer, stream)?;
         Ok(Step::Go(State::Upgrading(Box::new(upgrade))))
     }
 
     /// The time since the last step ended.
     fn lap(&mut self, now: Instant) -> Duration {
+        let now = self.clock.map_or(now, |clock| clock());
         let duration = now.saturating_duration_since(self.since);
         self.since = now;
         duration

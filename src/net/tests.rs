@@ -25,6 +25,7 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         close_timeout: Duration::from_secs(5),
         max_message: 64 << 20,
         tls: config::Tls::default(),
+        timing: None,
     }
 }
 

@@ -41,6 +41,7 @@ mod peers;
 mod serve;
 mod signals;
 mod stall;
+mod timing;
 #[cfg(feature = "tls")]
 mod tls;
 mod usage;
