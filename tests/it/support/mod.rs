@@ -10,6 +10,7 @@ pub mod mosquitto;
 #[cfg(feature = "tls")]
 pub mod nginx;
 pub mod rabbitmq;
+pub mod readme;
 pub mod scripted;
 pub mod watcher;
 pub mod websockets;
