@@ -117,6 +117,19 @@ enum State {
     Over,
 }
 
+impl State {
+    fn phase(&self) -> Option<Phase> {
+        match self {
+            State::Start | State::Resolving(_) => Some(Phase::Resolve),
+            State::Dialing(_) => Some(Phase::Connect),
+            #[cfg(feature = "tls")]
+            State::Tls(_) => Some(Phase::Tls),
+            State::Upgrading(_) => Some(Phase::Upgrade),
+            State::Over => None,
+        }
+    }
+}
+
 enum Step {
     Go(State),
     Wait(State),
@@ -160,6 +173,7 @@ impl Connector {
     pub fn advance(&mut self, shared: &mut Shared, now: Instant) -> Result<Option<Connection>, Error> {
         loop {
             let state = std::mem::replace(&mut self.state, State::Over);
+            self.phase = state.phase().unwrap_or(self.phase);
             match self.step(state, shared, now)? {
                 Step::Go(state) => self.state = state,
                 Step::Done(connection) => return Ok(Some(connection)),
@@ -207,9 +221,9 @@ impl Connector {
         self.timings
     }
 
-    /// The step that is under way, or that failed.
-    pub fn phase(&self) -> Phase {
-        self.phase
+    /// The step that is under way, or that failed, and when the one before it ended.
+    pub fn phase(&self) -> (Phase, Instant) {
+        (self.phase, self.since)
     }
 
     fn step(&mut self, state: State, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
@@ -256,7 +270,6 @@ impl Connector {
 
     fn resolved(&mut self, addresses: Vec<std::net::SocketAddr>, now: Instant) -> Step {
         self.timings.resolve = Some(self.lap(now));
-        self.phase = Phase::Connect;
         Step::Go(State::Dialing(dial::Dial::new(addresses, now)))
     }
 

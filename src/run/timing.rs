@@ -40,9 +40,9 @@ impl Timing {
     pub fn handle_failed(&mut self, connector: &Connector, now: Instant) {
         let steps = connector.timings();
         let total = now.saturating_duration_since(self.begun);
-        let phase = connector.phase().to_string();
-        let rest = total.saturating_sub(sum(&steps));
-        self.write(&Report { steps, failed: Some((phase, rest)), total, ..Report::default() });
+        let (phase, since) = connector.phase();
+        let failed = Some((phase.to_string(), now.saturating_duration_since(since)));
+        self.write(&Report { steps, failed, total, ..Report::default() });
     }
 
     /// The connection stands.
@@ -88,10 +88,6 @@ struct Report {
     failed: Option<(String, Duration)>,
     /// From the beginning to the last of these.
     total: Duration,
-}
-
-fn sum(steps: &Timings) -> Duration {
-    [steps.resolve, steps.connect, steps.proxy, steps.tls, steps.upgrade].into_iter().flatten().sum()
 }
 
 /// Of a connection that came to be; `end` is when it was lost.
