@@ -22,6 +22,7 @@ const COVERED: &[(&str, &str, &str)] = &[
     ("pub", "mq_reconnect::the_window_is_the_smaller_one", "-M"),
     ("pub", "mq_silence::the_limit_of_the_run_holds_at_every_stage", "-W"),
     ("pub", "mq_scripted::a_publish_at_each_qos", "-i -k"),
+    ("pub", "timing::every_command_tells_each_step_once", "--json"),
     ("pub", "mq_terminal::progress_is_a_live_line", "--progress"),
     ("sub", "mq_pipes::outputs", "-t -T -v -F -0 -N --strict"),
     ("sub", "mq_pipes::json_there_and_back", "--json"),
@@ -58,6 +59,7 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("mq_flags::larger_than_the_limit", "--max-message"),
     ("mq_flags::connects_again_or_not", "--no-reconnect --max-retries --retry-connect"),
     ("mq_flags::certificate_options", "--cafile --insecure --servername"),
+    ("timing::every_command_tells_each_step_once", "--timing"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 

@@ -76,7 +76,10 @@ fn every_command_tells_each_step_once() {
     has(&json(&["mqtt", &ws, "-t", "timing/ws"]), &all, None);
     has(&json(&["mqtt", &tcp, "-t", "timing/tcp"]), &["resolve", "connect", "connack", "message"], None);
     // Nothing comes back: it is told at the end.
-    has(&json(&["pub", &ws, "-t", "timing/kept", "-m", "x", "-r"]), &all[..4], None);
+    let publish = ["pub", &ws, "-t", "timing/kept", "-m", "x", "-r", "--timing", "--json"];
+    let run = wspipe(publish).run();
+    run.status(0);
+    has(&run, &all[..4], None);
     let sub = json(&["sub", &ws, "-t", "timing/kept", "-C1"]);
     sub.stdout_is("x\n");
     has(&sub, &all, None);
