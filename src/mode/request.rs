@@ -6,7 +6,7 @@ use bytes::Bytes;
 use log::{debug, warn};
 
 use super::{
-    Failure, Kind, Machine, OutBuffer, World, micros_since,
+    Failure, Kind, Machine, OutBuffer, Reading, World, micros_since,
     mqtt::{Command, Driver, Keep, Run},
     publish::feed::Feed,
     subscribe::printer::Printer,
@@ -47,6 +47,7 @@ struct Request {
     /// In the order of the requests, which is that of the output.
     pending: VecDeque<Pending>,
     number: u64,
+    reading: Reading,
     asked: bool,
     /// SUBACK is in.
     subscribed: bool,
@@ -81,6 +82,7 @@ pub fn machine(endpoint: &Endpoint, options: &config::Request, world: World) -> 
         nonce: world.seed,
         pending: VecDeque::new(),
         number: 0,
+        reading: Reading::default(),
         asked: false,
         subscribed: false,
         epoch: world.started,
@@ -142,7 +144,7 @@ impl Request {
     /// When the oldest request without a response has waited for too long.
     fn limit(&self) -> Option<Instant> {
         let oldest = self.pending.iter().find(|pending| pending.record.is_none())?;
-        oldest.sent.checked_add(self.options.timeout)
+        self.reading.answer_by(oldest.sent, self.options.timeout)
     }
 
     fn unanswered(&self) -> usize {
@@ -250,9 +252,7 @@ impl Command for Request {
     }
 
     fn handle_reading(&mut self, reading: bool, now: Instant) {
-        if reading {
-            self.pending.iter_mut().for_each(|pending| pending.sent = pending.sent.max(now));
-        }
+        self.reading.handle(reading, now);
     }
 
     fn handle_timeout(&mut self, driver: &mut Driver, now: Instant) {

@@ -52,19 +52,22 @@ pub(super) struct Up {
     told_sent: bool,
     /// Why nothing can be sent any more. The connection lasts until all that came before is read.
     pub(super) broken: Option<Lost>,
-    /// `Connection::sent` when it was told so last, and the end of each thing given since.
-    told_at: u64,
-    ends: VecDeque<u64>,
+    /// Of the things given since then: how many the kernel has, and the place in the stream (as `Connection::sent`
+    /// counts) of each of the others, its first byte and the one behind its last.
+    handed: u64,
+    given: VecDeque<(u64, u64)>,
     since: Instant,
 }
 
 impl Up {
     /// How much of what was given since the last `handle_sent` the kernel has.
-    fn handed(&self) -> Handed {
+    fn handed(&mut self) -> Handed {
         let sent = self.connection.sent();
-        let whole = self.ends.partition_point(|end| *end <= sent);
-        let before = whole.checked_sub(1).map_or(self.told_at, |last| self.ends[last]);
-        Handed { whole: whole as u64, partly: whole < self.ends.len() && sent > before }
+        while self.given.front().is_some_and(|(_, end)| *end <= sent) {
+            self.given.pop_front();
+            self.handed += 1;
+        }
+        Handed { whole: self.handed, partly: self.given.front().is_some_and(|(start, _)| *start < sent) }
     }
 
     /// What waits for the socket is short enough to read on and to be added to.
@@ -138,8 +141,8 @@ impl Loop<'_> {
             moved_at: 0,
             told_sent: true,
             broken: None,
-            told_at: 0,
-            ends: VecDeque::new(),
+            handed: 0,
+            given: VecDeque::new(),
             since: now,
         }));
     }
@@ -251,21 +254,28 @@ impl Loop<'_> {
                     break;
                 };
                 up.told_sent = false;
-                let sent = up.connection.send(what);
-                up.ends.push_back(up.connection.sent() + up.connection.queued() as u64);
-                sent?;
+                let start = up.connection.sent() + up.connection.queued() as u64;
+                if let Err(lost) = up.connection.send(what) {
+                    // Nothing of it left.
+                    up.given.push_back((u64::MAX, u64::MAX));
+                    return Err(lost);
+                }
+                up.given.push_back((start, up.connection.sent() + up.connection.queued() as u64));
             }
             let flushed = up.connection.flush()?;
             let stuck = std::mem::replace(&mut up.blocked, !flushed) || !flushed;
             if stuck && std::mem::replace(&mut up.moved_at, up.connection.sent()) != up.connection.sent() {
-                self.machine.handle_progress(now);
+                // This moment, not that of the turn: the process may have been stopped in between.
+                self.machine.handle_progress(Instant::now());
             }
             if !flushed {
+                // A queue that never empties keeps no record of what has left.
+                up.handed();
                 return Ok(());
             }
             if !std::mem::replace(&mut up.told_sent, true) {
-                up.ends.clear();
-                up.told_at = up.connection.sent();
+                up.given.clear();
+                up.handed = 0;
                 // The machine may have held something back for this.
                 self.machine.handle_sent(Instant::now());
             } else if idle {

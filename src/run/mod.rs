@@ -43,6 +43,8 @@ pub enum End {
     Signal(i32),
 }
 
+/// How often the socket is read before a limit counts: 512 frames each.
+const TURNS_TO_CATCH_UP: usize = 16;
 /// Once a signal has come: how long stdout may take nothing.
 const STALL: Duration = Duration::from_secs(1);
 
@@ -73,7 +75,7 @@ pub fn run(
         output_gone: false,
         output_by,
         stopped_output: None,
-        abandoned: 0,
+        abandoned: false,
         write_error: None,
     };
     while !turns.turn()? {}
@@ -101,8 +103,8 @@ struct Loop<'a> {
     /// and the one when stdout took something last.
     output_by: Option<Instant>,
     stopped_output: Option<(Instant, Instant)>,
-    /// So many bytes were.
-    abandoned: usize,
+    /// It was.
+    abandoned: bool,
     write_error: Option<io::Error>,
 }
 
@@ -112,7 +114,10 @@ impl Loop<'_> {
         let now = Instant::now();
         self.take_signal(now);
         self.advance_link(now);
-        if self.machine.poll_deadline().is_some_and(|at| at <= now) {
+        if self.is_due(now) {
+            self.catch_up(now);
+        }
+        if self.is_due(now) {
             self.machine.handle_timeout(now);
             if let Some(lost) = self.machine.poll_drop(now) {
                 self.drop_link(lost, now);
@@ -142,11 +147,28 @@ impl Loop<'_> {
         Ok(false)
     }
 
+    fn is_due(&self, now: Instant) -> bool {
+        self.machine.poll_deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Before a limit counts, what can be done is done: poll(2) tells that a full socket has room only when much of
+    /// it is free, and this process may have been stopped, with all kinds of answers unread.
+    fn catch_up(&mut self, now: Instant) {
+        self.transmit(now);
+        for _ in 0..TURNS_TO_CATCH_UP {
+            let Link::Up(up) = &self.link else { return };
+            if !up.may_have_more || !self.reading {
+                return;
+            }
+            self.advance_link(now);
+        }
+    }
+
     fn is_over(&self) -> bool {
-        let idle =
-            matches!(self.link, Link::Down | Link::Waiting(_)) && self.machine.poll_next() == Next::Done;
+        let over = self.machine.poll_next() == Next::Done || self.abandoned;
         // What was received is printed however slow the reader.
-        idle && (self.machine.output().is_empty() || self.output_gone)
+        let printed = self.machine.output().is_empty() || self.output_gone;
+        over && printed && matches!(self.link, Link::Down | Link::Waiting(_))
     }
 
     /// When what waits for stdout is given up.
@@ -160,7 +182,7 @@ impl Loop<'_> {
 
     /// Nobody reads stdout, and the time is over.
     fn abandon_output(&mut self, now: Instant) {
-        self.abandoned = self.machine.output().len();
+        self.abandoned = true;
         self.output_gone = true;
         if self.stopped_by.is_none() {
             // Close was given long ago; its answer lies behind what nobody wanted.
@@ -169,9 +191,9 @@ impl Loop<'_> {
     }
 
     fn verdict(self) -> Result<End, Error> {
+        let unwritten = self.machine.output().len();
+        let stalled = self.abandoned.then(|| format!("stdout stalled, {unwritten} bytes were not written"));
         let outcome = self.machine.take_outcome();
-        let stalled = (self.abandoned > 0)
-            .then(|| format!("stdout stalled, {} bytes were not written", self.abandoned));
         let error = match (self.write_error, outcome, stalled) {
             (Some(error), ..) => Some(Error::Stdout(error)),
             (None, Ok(()), None) => None,
@@ -179,7 +201,10 @@ impl Loop<'_> {
                 let text = format!("{}: {stalled}", self.endpoint.url);
                 Some(Error::Mode(Failure { kind: Kind::TimedOut, text }))
             }
-            (None, Err(failure), _) if failure.kind == Kind::Unreachable => self.unreachable.map(Error::Net),
+            (None, Err(failure), stalled) if failure.kind == Kind::Unreachable => {
+                stalled.iter().for_each(|stalled| log::warn!("{}: {stalled}", self.endpoint.url));
+                self.unreachable.map(Error::Net)
+            }
             (None, Err(mut failure), stalled) => {
                 failure.text.extend(stalled.map(|stalled| format!("; {stalled}")));
                 Some(Error::Mode(failure))
@@ -206,6 +231,7 @@ impl Loop<'_> {
         let again = self.stopped_by.replace(signal).is_some();
         if again {
             debug!("second signal: leaving at once");
+            self.stopped_output = Some((now, now));
             return self.drop_link(Lost::Unanswered, now);
         }
         self.stopped_output = Some((now + self.endpoint.close_timeout, now));
@@ -316,7 +342,8 @@ impl Loop<'_> {
     /// stdin is read only where what comes from it can go out soon.
     fn wants_input(&self) -> bool {
         let Link::Up(up) = &self.link else { return false };
-        up.connection.queued() < QUEUE_MARK && self.machine.wants_input()
+        // What is said after the peer's Close goes nowhere.
+        !up.peer_closed && up.connection.queued() < QUEUE_MARK && self.machine.wants_input()
     }
 
     fn wake_at(&self, now: Instant) -> Option<Instant> {

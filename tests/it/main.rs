@@ -18,6 +18,7 @@ mod echo;
 mod format;
 mod health;
 mod hostile;
+mod limits;
 mod mq_ends;
 mod mq_flags;
 mod mq_kill;

@@ -94,7 +94,7 @@ fn no_will_fires() {
 // --- Scripted
 
 /// Response topic and correlation data of a request to a topic of one byte at QoS 0.
-fn asked(packet: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub fn asked(packet: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut rest = &packet[6..];
     let (mut response, mut correlation) = (Vec::new(), Vec::new());
     let end = usize::from(packet[5]);
@@ -108,7 +108,7 @@ fn asked(packet: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (response, correlation)
 }
 
-fn response(topic: &[u8], correlation: Option<&[u8]>, payload: &str) -> Vec<u8> {
+pub fn response(topic: &[u8], correlation: Option<&[u8]>, payload: &str) -> Vec<u8> {
     let mut body = [&(topic.len() as u16).to_be_bytes(), topic].concat();
     match correlation {
         Some(data) => {

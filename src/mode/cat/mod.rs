@@ -464,11 +464,13 @@ impl Machine for Cat {
 
     fn take_outcome(&mut self) -> Result<(), Failure> {
         if self.dropped > 0 {
-            let text = format!(
-                "{}: {} messages that came after the signal were not printed",
-                self.url, self.dropped
-            );
-            self.failure.get_or_insert(Failure::new(Kind::TimedOut, text));
+            let text = format!("{} messages that came after the signal were not printed", self.dropped);
+            match &mut self.failure {
+                Some(failure) => failure.text.push_str(&format!("; {text}")),
+                None => {
+                    self.failure = Some(Failure::new(Kind::TimedOut, format!("{}: {text}", self.url)));
+                }
+            }
         }
         self.failure.take().map_or(Ok(()), Err)
     }

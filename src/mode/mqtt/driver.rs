@@ -84,6 +84,8 @@ pub struct Driver {
     last_stall: Option<(Duration, Instant)>,
     /// The end of `-W`, and its length.
     limit: Option<(Instant, Duration)>,
+    /// What was wanted is there.
+    met: bool,
     rival: Rival,
 }
 
@@ -111,6 +113,7 @@ impl Driver {
             stalled_since: None,
             last_stall: None,
             limit: None,
+            met: false,
             rival: Rival::new(options.client_id.is_some()),
         }
     }
@@ -121,14 +124,17 @@ impl Driver {
         self
     }
 
-    /// What was wanted is there: from here on the limits of the way out count.
-    pub fn lift_limit(&mut self) {
-        self.limit = None;
+    /// What was wanted is there: `-W` is no failure any more, but it still ends the way out.
+    pub fn handle_met(&mut self) {
+        self.met = true;
     }
 
     /// Ends it where `-W` is over.
     pub fn handle_limit(&mut self, now: Instant) {
         let Some((_, length)) = self.limit.filter(|(at, _)| *at <= now && !self.is_over()) else { return };
+        if self.met {
+            return self.finish(now);
+        }
         let text =
             format!("{}: not done within {} s: the time is over", self.client.url(), length.as_secs_f64());
         self.fail(Failure::new(Kind::TimedOut, text), now);
@@ -301,7 +307,7 @@ impl Driver {
     /// All has reached the kernel.
     pub fn handle_sent(&mut self, now: Instant) {
         self.client.session.handle_sent(now);
-        self.left |= self.phase == Phase::Closing;
+        self.left |= self.phase == Phase::Closing && self.client.has_said_all();
     }
 
     /// The loop stopped or resumed reading.

@@ -131,6 +131,8 @@ impl Client {
         self.started = Some(now);
         self.milestones = Milestones { login: true, ..Milestones::default() };
         self.ended = false;
+        // What the last one did not get to say.
+        self.ending.clear();
         self.closed = None;
         self.login_denied = false;
         self.session.handle_connected(now, by);
@@ -257,8 +259,8 @@ impl Client {
             Timer::ConnAck => format!("{}: no CONNACK in time", self.url),
             Timer::PingResp => format!("{}: {doing}: no answer to PINGREQ in time", self.url),
             Timer::Subscription => format!("{}: {doing}: no acknowledgement in time", self.url),
-            Timer::Publish => format!("{}: {doing}: no PUBACK or PUBREC in time", self.url),
-            Timer::Release => format!("{}: {doing}: no PUBCOMP in time", self.url),
+            Timer::Publish => format!("{}: {doing}: no acknowledgement (PUBACK or PUBREC) in time", self.url),
+            Timer::Release => format!("{}: {doing}: no acknowledgement (PUBCOMP) in time", self.url),
             // Never told: PINGREQ goes out then.
             Timer::KeepAlive => format!("{}: {doing}: nothing in time", self.url),
             Timer::Sending => {
@@ -290,6 +292,11 @@ impl Client {
             self.session.disconnect_for_now(0, now);
             self.ending.push_back(close_normally());
         }
+    }
+
+    /// DISCONNECT and Close are given to the loop.
+    pub fn has_said_all(&self) -> bool {
+        self.ended && self.ending.is_empty()
     }
 
     /// The next thing to send: all packets that gathered, as one binary frame; at the end Close.

@@ -172,8 +172,7 @@ impl Publish {
         let unknown = session.unknown() + session.unconfirmed();
         let doubled = session.possibly_doubled();
         let unsent = unsent + self.feed.count_rest();
-        let parts =
-            [(unsent, "not sent"), (waiting, "not acknowledged"), (unknown, "sent but not confirmed")];
+        let parts = [(unsent, "not sent"), (waiting, "not acknowledged"), (unknown, "not confirmed")];
         let total: u64 = parts.iter().map(|(n, _)| n).sum();
         let parts: Vec<String> =
             parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();

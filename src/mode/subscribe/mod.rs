@@ -176,7 +176,7 @@ impl Subscribe {
     fn begin_finish(&mut self, driver: &mut Driver, now: Instant) {
         if self.step != Step::Finishing {
             self.step = Step::Finishing;
-            driver.lift_limit();
+            driver.handle_met();
             self.finish_when_done(driver, now);
         }
     }

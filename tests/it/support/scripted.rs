@@ -63,6 +63,11 @@ impl Scripted {
         self.port
     }
 
+    /// Bytes that all connections received so far.
+    pub fn received(&self) -> usize {
+        self.shared.seen.lock().expect("held for a moment only").iter().map(Vec::len).sum()
+    }
+
     /// Waits for the scripts and gives what each connection received, in the order of connecting.
     pub fn finish(mut self) -> Vec<Vec<u8>> {
         self.stop();

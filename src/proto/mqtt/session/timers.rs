@@ -140,32 +140,39 @@ impl State {
             if at > now {
                 return;
             }
-            if timer == Timer::KeepAlive {
-                self.ping();
+            if timer == Timer::KeepAlive && self.ping() {
                 continue;
             }
             self.timers.timed_out = true;
-            self.events.push_back(Event::TimedOut(timer));
+            let event = match timer {
+                // Without one the connection cannot be kept.
+                Timer::KeepAlive => {
+                    self.violated(0x82, "its Maximum Packet Size allows no PINGREQ".to_owned())
+                }
+                timer => Some(Event::TimedOut(timer)),
+            };
+            self.events.extend(event);
         }
     }
 
-    /// Queues PINGREQ, unless one that says as much is still in the out-buffer.
-    pub fn ping(&mut self) {
+    /// Queues PINGREQ, unless one that says as much is still in the out-buffer. False where the server takes none.
+    pub fn ping(&mut self) -> bool {
         let (covers, taken) = (self.qos0_accepted, self.sent.taken());
         if self.pings.back().is_some_and(|ping| ping.serial > taken && ping.covers == covers) {
-            return;
+            return true;
         }
         let Ok(serial) = self.queue(|out, _| {
             codec::pingreq(out);
             Ok(())
         }) else {
-            return;
+            return false;
         };
         if self.pings.len() < PINGS_MAX {
             self.pings.push_back(Ping { serial, covers, count: 1, at: None });
         } else if let Some(last) = self.pings.back_mut() {
             *last = Ping { serial, covers, count: last.count.saturating_add(1), at: None };
         }
+        true
     }
 
     /// PINGRESP: the oldest PINGREQ is answered. One that nobody asked for is a sign of life, no more.
