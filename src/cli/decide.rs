@@ -11,17 +11,17 @@ use bytes::Bytes;
 
 use self::{
     cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
-    subscribe::subscribe,
+    subscribe::subscribe, timing::timing,
 };
 use super::{
     command::Command,
     error::{UsageError, shown},
     flags,
     low::LowArgs,
-    value::{Header, Milliseconds, Payload, Seconds, Size, Timing, header_value},
+    value::{Header, Milliseconds, Payload, Seconds, Size, header_value},
 };
 use crate::config::{
-    Config, Echo, Endpoint, Mode, RoundTrip, Serve, TimingFormat, Tls, Verbosity, topic,
+    Config, Echo, Endpoint, Mode, RoundTrip, Serve, Tls, Verbosity, topic,
     url::{self, Purpose, Url, Userinfo},
 };
 
@@ -32,6 +32,7 @@ mod property;
 mod publish;
 mod request;
 mod subscribe;
+mod timing;
 
 /// The environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -219,26 +220,6 @@ fn endpoint(low: &LowArgs, url: Url) -> Result<Endpoint, UsageError> {
         tls,
         timing: timing(low)?,
     })
-}
-
-/// --timing; its format is --json's where it has none. `sub` and `rr` have a --json of their own, which is for the
-/// messages and may stand alone.
-fn timing(low: &LowArgs) -> Result<Option<TimingFormat>, UsageError> {
-    let json = low.client.json;
-    let own = matches!(low.command, Command::Sub | Command::Rr);
-    match low.timing {
-        None if json && low.command == Command::Pub => {
-            Err(UsageError::new("--json needs --timing (lines of JSON to publish are --in json)"))
-        }
-        None if json && !own => Err(UsageError::new("--json needs --timing: it says how that is told")),
-        None => Ok(None),
-        Some(Timing(Some(TimingFormat::Text))) if json && !own => {
-            Err(UsageError::new("--timing=text and --json contradict each other: say one of them"))
-        }
-        Some(Timing(format)) => {
-            Ok(format.or(Some(if json { TimingFormat::Json } else { TimingFormat::Text })))
-        }
-    }
 }
 
 /// A name as a URL's host is one: the same rules, the same words.

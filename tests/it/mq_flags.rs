@@ -50,6 +50,7 @@ const COVERED: &[(&str, &str, &str)] = &[
 
 /// Tests that go through all three commands.
 const COVERED_IN_ALL: &[(&str, &str)] = &[
+    ("timing::every_command_tells_each_step_once", "--timing"),
     ("mq_wire::connect_with_all_it_can_have", "-k -x -u -P -V -D --will-topic --will-payload --will-qos"),
     ("mq_wire::connect_with_all_it_can_have", "--will-retain --will-delay-interval"),
     ("mq_wire::the_password_has_other_ways_in", "--password-file --password-env"),
@@ -59,7 +60,6 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("mq_flags::larger_than_the_limit", "--max-message"),
     ("mq_flags::connects_again_or_not", "--no-reconnect --max-retries --retry-connect"),
     ("mq_flags::certificate_options", "--cafile --insecure --servername"),
-    ("timing::every_command_tells_each_step_once", "--timing"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 
