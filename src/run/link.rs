@@ -127,7 +127,7 @@ impl Loop<'_> {
     fn handle_connected(&mut self, connection: Connection, by: Instant, now: Instant) {
         if let Link::Connecting(connector) = &self.link {
             debug!("{}", connector.timings());
-            self.timing.handle_connected(connector, now);
+            self.timing.handle_connected(connector);
         }
         self.unreachable = None;
         self.machine.handle_connected(connection.established(), by, now);

@@ -46,8 +46,9 @@ impl Timing {
     }
 
     /// The connection stands.
-    pub fn handle_connected(&mut self, connector: &Connector, now: Instant) {
-        self.up = self.format.map(|_| (now, connector.timings()));
+    pub fn handle_connected(&mut self, connector: &Connector) {
+        let (_, since) = connector.phase();
+        self.up = self.format.map(|_| (since, connector.timings()));
     }
 
     /// Tells it once there is nothing more to wait for.

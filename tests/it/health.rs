@@ -91,7 +91,7 @@ fn nagios_and_icinga() {
     let warning = check(&[&server.mqtt(), "--max-rtt", "150"]);
     warning.status(1).says_nothing();
     assert!(said(&warning).starts_with("MQTT WARNING: mqtt://127.0.0.1:"), "{}", said(&warning));
-    assert!(said(&warning).contains("above --max-rtt 150|rtt=1"), "{}", said(&warning));
+    assert!(said(&warning).contains("above --max-rtt 150|rtt="), "{}", said(&warning));
     // Above -W there is no round trip at all.
     let late = check(&[&server.mqtt(), "--max-rtt", "50", "-W", "0.1"]);
     late.status(2);
