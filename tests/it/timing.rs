@@ -196,6 +196,21 @@ fn a_login_that_is_refused_or_never_comes() {
 }
 
 #[test]
+fn each_connection_has_its_line() {
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.write(frame(0x81, format!("from {}", conn.index).as_bytes()))?;
+        // The first breaks with no Close.
+        if conn.index == 0 { conn.end() } else { conn.close(1000, "") }
+    });
+    let run = wspipe(["cat", &server.ws("/"), "--reconnect", "--no-stdin", "--timing=json", "--quiet"]).run();
+    run.status(0).stdout_is("from 0\nfrom 1\n");
+    let found = lines(&run);
+    assert!(found.len() == 2 && found.iter().all(|line| line["message_ms"].is_f64()), "{}", run.stderr);
+    server.finish();
+}
+
+#[test]
 fn a_signal_on_the_way_leaves_what_was_measured() {
     let asked = Arc::new(AtomicBool::new(false));
     let ours = Arc::clone(&asked);
