@@ -201,9 +201,11 @@ fn each_connection_has_its_line() {
         conn.upgrade()?;
         conn.write(frame(0x81, format!("from {}", conn.index).as_bytes()))?;
         // The first breaks with no Close.
-        if conn.index == 0 { conn.end() } else { conn.close(1000, "") }
+        if conn.index == 0 { conn.end() } else { conn.messages_to_close().map(|_| ()) }
     });
-    let run = wspipe(["cat", &server.ws("/"), "--reconnect", "--no-stdin", "--timing=json", "--quiet"]).run();
+    let run =
+        wspipe(["cat", &server.ws("/"), "--reconnect", "-C2", "--no-stdin", "--timing=json", "--quiet"])
+            .run();
     run.status(0).stdout_is("from 0\nfrom 1\n");
     let found = lines(&run);
     assert!(found.len() == 2 && found.iter().all(|line| line["message_ms"].is_f64()), "{}", run.stderr);
