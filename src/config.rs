@@ -103,6 +103,17 @@ pub struct Endpoint {
     pub redirects: Option<u32>,
     /// CONNECT will carry a user name, a password or Authentication Data: what no redirect may lead elsewhere.
     pub connect_login: bool,
+    /// `--timing`: how long the steps took, in a line on stderr for each connection.
+    pub timing: Option<TimingFormat>,
+}
+
+/// How `--timing` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimingFormat {
+    /// A log line, whatever the log level.
+    Text,
+    /// One JSON object on a line.
+    Json,
 }
 
 impl fmt::Debug for Endpoint {
@@ -119,6 +130,7 @@ impl fmt::Debug for Endpoint {
             .field("tls", &self.tls)
             .field("route", &self.route)
             .field("redirects", &self.redirects)
+            .field("timing", &self.timing)
             .finish()
     }
 }
@@ -147,6 +159,8 @@ pub struct Echo {
     pub interval: Duration,
     /// `--skip N`: messages of the server that come before the first reply (greetings).
     pub skip: u64,
+    /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
+    pub max_rtt: Option<Duration>,
     /// `-W SEC`: how long one reply may take.
     pub timeout: Duration,
     /// `--raw`: control bytes go to a terminal as they are.
@@ -214,6 +228,8 @@ pub struct RoundTrip {
     pub count: Option<u64>,
     /// `--interval SEC`.
     pub interval: Duration,
+    /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
+    pub max_rtt: Option<Duration>,
     /// `-W SEC`: how long one round trip may take.
     pub timeout: Duration,
 }

@@ -11,14 +11,14 @@ use bytes::Bytes;
 
 use self::{
     cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
-    route::route, subscribe::subscribe,
+    route::route, subscribe::subscribe, timing::timing,
 };
 use super::{
     command::Command,
     error::{UsageError, shown},
     flags,
     low::LowArgs,
-    value::{Payload, Seconds, Size},
+    value::{Milliseconds, Payload, Seconds, Size},
 };
 use crate::config::{
     Config, Echo, Endpoint, Mode, RoundTrip, Serve, Tls, Verbosity, topic,
@@ -36,6 +36,7 @@ mod request;
 mod route;
 mod secret;
 mod subscribe;
+mod timing;
 
 /// The environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -84,7 +85,8 @@ fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let (count, interval) = pace(low)?;
     let skip = low.or_default(low.skip, "--skip")?;
     let timeout = positive(low, low.timeout, "--timeout")?;
-    Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, timeout, raw: low.raw }))
+    let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
+    Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, max_rtt, timeout, raw: low.raw }))
 }
 
 /// MESSAGE, or --size bytes, no more of them than a reply may have.
@@ -121,8 +123,10 @@ fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let qos = low.or_default(low.qos, "--qos")?;
     let (count, interval) = pace(low)?;
     let timeout = positive(low, low.timeout, "--timeout")?;
+    let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
     let retain = low.retain;
-    Ok(Mode::RoundTrip(endpoint, RoundTrip { mqtt, topic, message, qos, retain, count, interval, timeout }))
+    let round_trip = RoundTrip { mqtt, topic, message, qos, retain, count, interval, max_rtt, timeout };
+    Ok(Mode::RoundTrip(endpoint, round_trip))
 }
 
 fn serve(low: &LowArgs) -> Result<Mode, UsageError> {
@@ -226,6 +230,7 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
         route: route(low)?,
         redirects: http::redirects(low)?,
         connect_login: false,
+        timing: timing(low)?,
     })
 }
 

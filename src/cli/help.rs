@@ -27,9 +27,9 @@ const WIDTH: usize = 96;
 /// Exit statuses: number, meaning, commands.
 const STATUSES: &[(&str, &str, &[Command])] = &[
     ("0", "done, clean", &Command::ALL),
-    ("1", "the reply differs or replies are missing", &[Command::Echo]),
+    ("1", "the reply differs, replies are missing, or --max-rtt is passed", &[Command::Echo]),
     ("1", "the messages that -C or --until waits for did not come", &[Command::Cat]),
-    ("1", "the round trip was not completed", &[Command::Mqtt]),
+    ("1", "the round trip was not completed, or --max-rtt is passed", &[Command::Mqtt]),
     ("1", "the messages that -C waits for did not come", &[Command::Sub]),
     ("2", "usage: bad option, value or URL", &Command::ALL),
     ("6", "could not resolve the host", &Command::ALL),

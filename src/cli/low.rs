@@ -13,7 +13,8 @@ use super::{
     property::{self, Property},
     rewrite::unmarked,
     value::{
-        Cookie, Expiry, FromArg, Header, Payload, RetainHandling, Seconds, Separator, Size, Token, Wait,
+        Cookie, Expiry, FromArg, Header, Milliseconds, Payload, RetainHandling, Seconds, Separator, Size,
+        Timing, Token, Wait,
     },
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
@@ -43,6 +44,8 @@ pub struct LowArgs {
     pub count: Option<u64>,
     pub interval: Option<Seconds>,
     pub timeout: Option<Seconds>,
+    pub max_rtt: Option<Milliseconds>,
+    pub timing: Option<Timing>,
     pub size: Option<Size>,
     /// Of --binary and --text the last one holds.
     pub binary: bool,
@@ -186,6 +189,8 @@ impl LowArgs {
             count: args.last("--count")?,
             interval: args.last("--interval")?,
             timeout: args.last("--timeout")?,
+            max_rtt: args.last("--max-rtt")?,
+            timing: args.last("--timing")?,
             size: args.last("--size")?,
             binary,
             skip: args.last("--skip")?,

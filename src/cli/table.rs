@@ -65,6 +65,12 @@ pub const FLAGS: &[Flag] = &[
         .short('W', TESTS)
         .default("10")
         .more("Past it the status is 28. Connecting has a limit of its own: --connect-timeout."),
+    option("--max-rtt", "MS", TESTS, Group::Test, "Fail where a round trip takes more than MS milliseconds")
+        .more(
+            "May have a fraction. The status is then 1, and the line says what was measured: with --count how \
+             many were above, and the longest. It ends nothing early: that is -W. Connecting and logging in are \
+             no part of a round trip.",
+        ),
     // What is sent and how messages stand on stdin and stdout.
     option("--in", "FRAMING", CAT, Group::Messages, "How messages stand on stdin")
         .default("line")
@@ -402,6 +408,15 @@ pub const FLAGS: &[Flag] = &[
         .short('d', ALL)
         .repeatable(),
     switch("--quiet", ALL, Group::Output, "Say errors only"),
+    option("--timing", "text|json", CLIENTS, Group::Output, "Say on stderr how long each step took")
+        .alone("auto")
+        .more(
+            "A line for each connection, also with --quiet: resolve, connect, proxy, TLS, upgrade, CONNACK and \
+             first message, each from the end of the step before, and the total, in milliseconds. It comes with \
+             the first message, or when the connection ends or fails, and then names the step that failed. \
+             json is one object on a line; so is --timing alone where --json is given.",
+        ),
+    switch("--json", WEBSOCKETS | MQTT | PUB, Group::Output, "With --timing: as a line of JSON"),
     switch("--progress", PUB, Group::Output, "On a terminal: a line on stderr that counts"),
     switch("--raw", WEBSOCKETS | PRINTERS, Group::Output, "Control characters go to a terminal as they are"),
     switch("--help", ALL, Group::Output, "This help (-h alone, too); 'wspipe help COMMAND' says more"),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::error::shown;
-use crate::config::{Framing, QoS, Ready, Source, Version};
+use crate::config::{Framing, QoS, Ready, Source, TimingFormat, Version};
 
 /// A value that an argument can be.
 pub trait FromArg: Sized {
@@ -24,6 +24,14 @@ pub trait FromArg: Sized {
 /// Seconds, with a fraction if need be, up to a year.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seconds(pub Duration);
+
+/// Milliseconds above 0, with a fraction if need be, up to a year.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Milliseconds(pub Duration);
+
+/// The format of `--timing`; none where the flag stands alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing(pub Option<TimingFormat>);
 
 /// Seconds, or `inf` for no end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,14 +131,41 @@ impl FromArg for u16 {
 /// The longest time that can be given: a year, in seconds.
 const YEAR: f64 = 31_536_000.0;
 
+/// f64 also takes "inf", "nan", "1e9" and signs: none of them is a time here.
+fn time(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text.parse().ok().filter(|_| plain)
+}
+
 impl FromArg for Seconds {
     fn from_arg(argument: &OsStr) -> Result<Self, String> {
         let text = utf8(argument)?;
-        // f64 also takes "inf", "nan", "1e9" and signs: none of them is a time here.
-        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        match text.parse::<f64>() {
-            Ok(seconds) if plain && seconds <= YEAR => Ok(Seconds(Duration::from_secs_f64(seconds))),
+        match time(text) {
+            Some(seconds) if seconds <= YEAR => Ok(Seconds(Duration::from_secs_f64(seconds))),
             _ => Err(format!("takes a number of seconds from 0 to {YEAR}, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Milliseconds {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        let time = time(text).filter(|ms| *ms <= YEAR * 1e3).map(|ms| Duration::from_secs_f64(ms / 1e3));
+        match time {
+            Some(time) if !time.is_zero() => Ok(Milliseconds(time)),
+            _ => Err(format!("takes a number of milliseconds above 0, not {}", shown(text))),
+        }
+    }
+}
+
+impl FromArg for Timing {
+    fn from_arg(argument: &OsStr) -> Result<Self, String> {
+        let text = utf8(argument)?;
+        match text {
+            "auto" => Ok(Timing(None)),
+            "text" => Ok(Timing(Some(TimingFormat::Text))),
+            "json" => Ok(Timing(Some(TimingFormat::Json))),
+            _ => Err(format!("takes text or json, not {}", shown(text))),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::{
 use log::{debug, info};
 
 use super::{
-    Failure, Handed, Kind, Machine, Next, OutBuffer, Reading, close_normally, describe_close, is_normal_close,
+    Failure, Handed, Kind, Machine, MaxRtt, Milestones, Next, OutBuffer, Reading, close_normally,
+    describe_close, is_normal_close,
 };
 use crate::{
     config::{self, Endpoint},
@@ -53,6 +54,8 @@ pub struct Echo {
     outstanding: VecDeque<Instant>,
     next_send: Option<Instant>,
     latency: Latency,
+    max_rtt: MaxRtt,
+    milestones: Milestones,
     out: OutBuffer,
     queue: VecDeque<Transmit>,
     failure: Option<Failure>,
@@ -75,6 +78,8 @@ impl Echo {
             outstanding: VecDeque::new(),
             next_send: None,
             latency: Latency::default(),
+            max_rtt: MaxRtt::new(options.max_rtt),
+            milestones: Milestones::default(),
             out: OutBuffer::default(),
             queue: VecDeque::new(),
             failure: None,
@@ -110,6 +115,7 @@ impl Echo {
         let rtt = now.saturating_duration_since(sent_at);
         self.received += 1;
         self.latency.record(rtt);
+        self.max_rtt.record(rtt);
         let binary = kind == link::Kind::Binary;
         let same = payload == &self.options.message[..] && binary == self.options.binary;
         if !same {
@@ -196,12 +202,11 @@ impl Echo {
             return Some(Failure::new(Kind::TestFailed, text));
         }
         let lost = self.sent - self.received;
-        (lost > 0).then(|| {
-            Failure::new(
-                Kind::TestFailed,
-                format!("{}: {lost} of {} replies are missing", self.url, self.sent),
-            )
-        })
+        if lost > 0 {
+            let text = format!("{}: {lost} of {} replies are missing", self.url, self.sent);
+            return Some(Failure::new(Kind::TestFailed, text));
+        }
+        self.max_rtt.verdict(&self.url, self.received)
     }
 
     fn print_summary(&mut self) {
@@ -254,6 +259,7 @@ impl Machine for Echo {
     fn handle_received(&mut self, received: Received<'_>, now: Instant) {
         match received {
             Received::Message(kind, payload) if self.state == State::Running => {
+                self.milestones.message.get_or_insert(now);
                 self.handle_reply(kind, payload, now);
             }
             Received::Close(close) => self.handle_close(close),
@@ -330,6 +336,10 @@ impl Machine for Echo {
 
     fn is_late(&self) -> bool {
         Failure::is_late(&self.failure)
+    }
+
+    fn milestones(&self) -> Milestones {
+        self.milestones
     }
 
     fn poll_next(&self) -> Next {

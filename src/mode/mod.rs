@@ -6,12 +6,14 @@ mod mqtt;
 mod publish;
 mod request;
 mod roundtrip;
+mod rtt;
 mod subscribe;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::rtt::MaxRtt;
 use crate::{
     config::{Mode, Ready},
     proto::{
@@ -119,8 +121,22 @@ pub trait Machine {
     /// Asked where there is no connection: what now?
     fn poll_next(&self) -> Next;
 
+    /// What has come on this connection, or on the last one where there is none.
+    fn milestones(&self) -> Milestones;
+
     /// How it ended. Asked once `poll_next` says `Done`.
     fn take_outcome(&mut self) -> Result<(), Failure>;
+}
+
+/// What has come on a connection, for `--timing`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// The connection stands with CONNACK only: MQTT.
+    pub login: bool,
+    /// CONNACK 0x00.
+    pub connack: Option<Instant>,
+    /// The first data message, for MQTT the first PUBLISH.
+    pub message: Option<Instant>,
 }
 
 /// What the machine wants where there is no connection.

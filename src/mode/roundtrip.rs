@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::{Level, debug, info, log};
 
 use super::{
-    Failure, Handed, Kind, Machine, Next, OutBuffer, Reading,
+    Failure, Handed, Kind, Machine, MaxRtt, Milestones, Next, OutBuffer, Reading,
     mqtt::{Client, Keep},
 };
 use crate::{
@@ -74,6 +74,7 @@ pub struct RoundTrip {
     sent: u64,
     received: u64,
     latency: Latency,
+    max_rtt: MaxRtt,
     out: OutBuffer,
     failure: Option<Failure>,
     reading: Reading,
@@ -95,6 +96,7 @@ impl RoundTrip {
             sent: 0,
             received: 0,
             latency: Latency::default(),
+            max_rtt: MaxRtt::new(options.max_rtt),
             out: OutBuffer::default(),
             failure: None,
             reading: Reading::default(),
@@ -133,6 +135,7 @@ impl RoundTrip {
                 Event::Subscribed { reasons, .. } => self.handle_subscribed(&reasons, now),
                 Event::Unsubscribed { reasons, .. } => self.handle_unsubscribed(&reasons, now),
                 Event::Message { publish, token } => {
+                    self.client.milestones.message.get_or_insert(now);
                     let round = self.round.as_mut().filter(|r| is_ours(r, &publish, &self.options));
                     match round {
                         Some(round) => {
@@ -244,6 +247,7 @@ impl RoundTrip {
         self.round = None;
         self.received += 1;
         self.latency.record(took);
+        self.max_rtt.record(took);
         if self.options.count.is_some() {
             let line = format!("{size} bytes from {topic}: seq={} time={} ms\n", self.received, Millis(took));
             self.out.push(line.as_bytes());
@@ -271,7 +275,10 @@ impl RoundTrip {
         // UNSUBACK of 3.1.1 has no reasons.
         match reasons.first().copied().filter(|code| *code >= 0x80) {
             Some(code) => self.fail(self.client.unsubscribe_denied(&self.options.topic, code), now),
-            None => self.finish(now),
+            None => match self.max_rtt.verdict(self.client.url(), self.received) {
+                Some(failure) => self.fail(failure, now),
+                None => self.finish(now),
+            },
         }
     }
 
@@ -466,6 +473,10 @@ impl Machine for RoundTrip {
 
     fn is_late(&self) -> bool {
         Failure::is_late(&self.failure)
+    }
+
+    fn milestones(&self) -> Milestones {
+        self.client.milestones
     }
 
     fn poll_next(&self) -> Next {

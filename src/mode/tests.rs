@@ -20,6 +20,7 @@ fn endpoint(text: &str, purpose: url::Purpose) -> Endpoint {
         route: config::Route::default(),
         redirects: None,
         connect_login: false,
+        timing: None,
     }
 }
 
@@ -30,6 +31,7 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         count,
         interval,
         skip: 0,
+        max_rtt: None,
         timeout: 10 * SECOND,
         raw: false,
     };
@@ -71,6 +73,7 @@ fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         retain: false,
         count,
         interval,
+        max_rtt: None,
         timeout: 10 * SECOND,
     };
     let mode = Mode::RoundTrip(endpoint("mqtt://h", url::Purpose::Mqtt), options);

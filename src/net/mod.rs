@@ -64,7 +64,8 @@ impl Shared {
     }
 }
 
-/// How long the steps took, as far as they are done. Measured between calls of `advance`.
+/// How long the steps took, as far as they are done. Each begins where the one before it ended, so reading the CA
+/// bundle counts to the step that the network is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Looking up the name; zero for a literal.
@@ -87,10 +88,12 @@ pub struct Connector {
     way: Option<proxy::Way>,
     deadline: Instant,
     state: State,
+    phase: Phase,
     since: Instant,
     timings: Timings,
     /// Redirects followed so far.
     followed: u32,
+    clock: Option<fn() -> Instant>,
 }
 
 impl fmt::Display for Timings {
@@ -127,6 +130,20 @@ enum State {
     Over,
 }
 
+impl State {
+    fn phase(&self) -> Option<Phase> {
+        match self {
+            State::Start | State::Resolving(_) => Some(Phase::Resolve),
+            State::Dialing(_) | State::Local(_) => Some(Phase::Connect),
+            State::Proxying(_) => Some(Phase::Proxy),
+            #[cfg(feature = "tls")]
+            State::Tls(_) => Some(Phase::Tls),
+            State::Upgrading(_) => Some(Phase::Upgrade),
+            State::Over => None,
+        }
+    }
+}
+
 enum Step {
     Go(State),
     Wait(State),
@@ -152,10 +169,19 @@ impl Connector {
             way: None,
             deadline,
             state: State::Start,
+            phase: Phase::Resolve,
             since: now,
             timings: Timings::default(),
             followed: 0,
+            clock: None,
         }
+    }
+
+    /// With a clock for the timings: the work of a step, a certificate to check say, is done after `now` was
+    /// looked up. Without one they are measured between calls of `advance`.
+    pub fn clocked(mut self, clock: fn() -> Instant) -> Connector {
+        self.clock = Some(clock);
+        self
     }
 
     /// Does all that can be done without waiting. `None`: poll for `interests` until `wake_at`. Calling it
@@ -163,6 +189,7 @@ impl Connector {
     pub fn advance(&mut self, shared: &mut Shared, now: Instant) -> Result<Option<Connection>, Error> {
         loop {
             let state = std::mem::replace(&mut self.state, State::Over);
+            self.phase = state.phase().unwrap_or(self.phase);
             match self.step(state, shared, now)? {
                 Step::Go(state) => self.state = state,
                 Step::Done(connection) => return Ok(Some(connection)),
@@ -211,6 +238,11 @@ impl Connector {
     /// How long the steps took so far.
     pub fn timings(&self) -> Timings {
         self.timings
+    }
+
+    /// The step that is under way, or that failed, and when the one before it ended.
+    pub fn phase(&self) -> (Phase, Instant) {
+        (self.phase, self.since)
     }
 
     fn step(&mut self, state: State, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
@@ -334,6 +366,7 @@ impl Connector {
     fn reached(&mut self, socket: stream::Socket, shared: &mut Shared, now: Instant) -> Result<Step, Error> {
         #[cfg(feature = "tls")]
         if self.endpoint.url.scheme.is_tls() {
+            self.phase = Phase::Tls;
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
             let connector = shared.connector(&self.peer)?;
@@ -357,6 +390,7 @@ impl Connector {
             let established = Established { subprotocol: None, peer: stream.peer() };
             return Ok(Step::Done(Connection::plain(stream, established)));
         }
+        self.phase = Phase::Upgrade;
         let upgrade = upgrade::Upgrade::new(&self.endpoint, &self.peer, stream)?;
         Ok(Step::Go(State::Upgrading(Box::new(upgrade))))
     }
@@ -375,6 +409,7 @@ impl Connector {
 
     /// The time since the last step ended.
     fn lap(&mut self, now: Instant) -> Duration {
+        let now = self.clock.map_or(now, |clock| clock());
         let duration = now.saturating_duration_since(self.since);
         self.since = now;
         duration

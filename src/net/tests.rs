@@ -29,6 +29,7 @@ pub(super) fn endpoint(scheme: Scheme, port: u16) -> Endpoint {
         route: config::Route::default(),
         redirects: None,
         connect_login: false,
+        timing: None,
     }
 }
 

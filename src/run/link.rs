@@ -88,13 +88,18 @@ impl Loop<'_> {
         match &mut self.link {
             Link::Down | Link::Waiting(_) => self.advance_down(now),
             // Stopped, or nobody reads stdout: what is being made is of no use.
-            Link::Connecting(_) if self.machine.poll_next() == Next::Done => self.link = Link::Down,
+            Link::Connecting(connector) if self.machine.poll_next() == Next::Done => {
+                self.timing.handle_failed(connector, now);
+                self.link = Link::Down;
+            }
             Link::Connecting(connector) => {
                 let by = connector.deadline();
                 match connector.advance(&mut self.shared, now) {
                     Ok(None) => {}
-                    Ok(Some(connection)) => self.handle_connected(connection, by, now),
+                    // The last step took its time: a certificate was checked.
+                    Ok(Some(connection)) => self.handle_connected(connection, by, Instant::now()),
                     Err(error) => {
+                        self.timing.handle_failed(connector, Instant::now());
                         self.link = Link::Down;
                         self.machine.handle_unreachable(error.is_permanent(), &error.to_string(), now);
                         self.unreachable = Some(error);
@@ -124,7 +129,9 @@ impl Loop<'_> {
             }
             (Next::Reconnect, Link::Waiting(until)) if *until > now => {}
             (Next::Connect | Next::Reconnect, _) => {
-                self.link = Link::Connecting(Box::new(Connector::new(self.endpoint, now)));
+                self.timing.begin(now);
+                let connector = Connector::new(self.endpoint, now).clocked(Instant::now);
+                self.link = Link::Connecting(Box::new(connector));
                 self.advance_link(now);
             }
         }
@@ -133,6 +140,7 @@ impl Loop<'_> {
     fn handle_connected(&mut self, connection: Connection, by: Instant, now: Instant) {
         if let Link::Connecting(connector) = &self.link {
             debug!("{}", connector.timings());
+            self.timing.handle_connected(connector);
         }
         self.unreachable = None;
         self.machine.handle_connected(connection.established(), by, now);
@@ -227,6 +235,7 @@ impl Loop<'_> {
         }
         self.look_at_input(now);
         self.machine.handle_lost(lost, handed, now);
+        self.timing.end(self.machine.milestones(), now);
         // Another connection is begun at once, or waited for.
         self.advance_down(now);
     }

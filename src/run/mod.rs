@@ -4,6 +4,7 @@
 //! what it wants printed; then poll(2) on all that is waited for.
 
 mod link;
+mod timing;
 
 use std::{
     fs::OpenOptions,
@@ -14,7 +15,10 @@ use std::{
 
 use log::debug;
 
-use self::link::{LINGER, Link};
+use self::{
+    link::{LINGER, Link},
+    timing::Timing,
+};
 use crate::{
     config::{Endpoint, Ready},
     error::Error,
@@ -63,6 +67,7 @@ pub fn run(
         shared,
         backoff: Backoff::new(seed),
         link: Link::Down,
+        timing: Timing::new(endpoint.timing, &endpoint.url, Instant::now()),
         unreachable: None,
         stopped_by: None,
         signalled: false,
@@ -86,6 +91,7 @@ struct Loop<'a> {
     shared: Shared,
     backoff: Backoff,
     link: Link,
+    timing: Timing,
     unreachable: Option<net::Error>,
     stopped_by: Option<i32>,
     /// poll(2) has told of a signal: only then is it asked for, which takes a system call.
@@ -117,6 +123,7 @@ impl Loop<'_> {
                 self.drop_link(lost, now);
             }
         }
+        self.timing.look(|| self.machine.milestones());
         self.transmit(now);
         if self.write_output(now) {
             // What is written may be acknowledged; a reader that has gone is the end.

@@ -13,8 +13,10 @@ mod cat_pipe;
 mod cat_reconnect;
 mod cat_streams;
 mod cat_terminal;
+mod cloud;
 mod echo;
 mod format;
+mod health;
 mod hostile;
 mod http;
 mod http_redirects;
@@ -48,6 +50,7 @@ mod secrets;
 mod serve;
 mod signals;
 mod stall;
+mod timing;
 #[cfg(feature = "tls")]
 mod tls;
 mod usage;

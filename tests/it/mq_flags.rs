@@ -22,6 +22,7 @@ const COVERED: &[(&str, &str, &str)] = &[
     ("pub", "mq_reconnect::the_window_is_the_smaller_one", "-M"),
     ("pub", "mq_silence::the_limit_of_the_run_holds_at_every_stage", "-W"),
     ("pub", "mq_packets::a_publish_at_each_qos", "-i -k"),
+    ("pub", "timing::every_command_tells_each_step_once", "--json"),
     ("pub", "mq_terminal::progress_is_a_live_line", "--progress"),
     ("sub", "mq_pipes::outputs", "-t -T -v -F -0 -N --strict"),
     ("sub", "mq_pipes::json_there_and_back", "--json"),
@@ -49,6 +50,7 @@ const COVERED: &[(&str, &str, &str)] = &[
 
 /// Tests that go through all three commands.
 const COVERED_IN_ALL: &[(&str, &str)] = &[
+    ("timing::every_command_tells_each_step_once", "--timing"),
     ("mq_wire::connect_with_all_it_can_have", "-k -x -u -P -V -D --will-topic --will-payload --will-qos"),
     ("mq_wire::connect_with_all_it_can_have", "--will-retain --will-delay-interval"),
     ("mq_wire::the_password_has_other_ways_in", "--password-file --password-env"),

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use crate::{
     mq_request::responder,
-    support::{bash, mosquitto, temp_dir, wait_until, watcher::Watcher},
+    support::{bash, mosquitto, readme, temp_dir, wait_until, watcher::Watcher},
 };
 
 /// The commands of the README that the tests below run, each once.
@@ -14,9 +14,9 @@ const READ_ONE: &str = "wspipe sub ws://localhost:9001 -t 'host/#' -C 1 -W 5 --j
 const ASK: &str = "wspipe rr ws://localhost:9001 -t service/echo -m hello -W 2";
 const COPY: &str = "wspipe sub ws://a -t '#' --json | wspipe pub ws://b --in json";
 
-/// The lines of the README's shell blocks that have `pub`, `sub` or `rr`.
+/// The lines of the section's shell blocks that have `pub`, `sub` or `rr`; those for clouds are run by `cloud`.
 fn shown() -> Vec<String> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it is there");
+    let readme = readme::section("## Publish, subscribe, request");
     let mut inside = false;
     let mut all = Vec::new();
     for line in readme.lines() {

@@ -1,6 +1,6 @@
 //! What is typed wrong: status 2, one line that helps, nothing on stdout, and nothing done.
 
-use crate::support::{Run, wspipe};
+use crate::support::{Run, readme::section, wspipe};
 
 #[track_caller]
 fn refused(args: &[&str], texts: &[&str]) -> Run {
@@ -185,6 +185,39 @@ fn the_help_names_the_statuses_of_the_readme() {
             assert!(documented.contains(&status), "status {status} of 'wspipe help {command}'");
         }
     }
+}
+
+/// Options that the README's table of ways in has, and that are in no command yet. One that is added must go from here.
+const TO_COME: &[&str] = &[
+    "--capath",
+    "--cert",
+    "--key",
+    "--key-password-file",
+    "--pkcs12",
+    "--pin",
+    "--tls-min",
+    "--tls-max",
+    "--alpn",
+];
+
+#[test]
+fn the_ways_in_of_the_readme_are_options() {
+    let table = section("## Getting there and getting in");
+    let code = table.split('`').skip(1).step_by(2);
+    let mut named: Vec<&str> =
+        code.filter_map(|code| code.split([' ', '=']).next()).filter(|word| word.starts_with('-')).collect();
+    named.sort_unstable();
+    named.dedup();
+    assert!(named.len() > 30, "{named:?}");
+    let help: String = ["echo", "mqtt"]
+        .iter()
+        .map(|command| String::from_utf8_lossy(&wspipe(["help", command]).run().stdout).into_owned())
+        .collect();
+    let known = |option: &str| help.split([' ', ',', '[', '=', '\n']).any(|word| word == option);
+    let missing: Vec<&str> = named.iter().copied().filter(|option| !known(option)).collect();
+    let mut to_come = TO_COME.to_vec();
+    to_come.sort_unstable();
+    assert_eq!(missing, to_come, "what the README names and the help does not, and what is yet to come");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use self::{
     outgoing::Outgoing,
     verdict::{PeerClosed, recent},
 };
-use super::{Failure, Handed, Kind, Machine, Next, OutBuffer, World, micros_since};
+use super::{Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, World, micros_since};
 use crate::{
     config::{self, Endpoint},
     proto::{
@@ -77,6 +77,7 @@ pub struct Cat {
     output_gone: bool,
     /// Messages that came after a signal and had no place.
     dropped: u64,
+    milestones: Milestones,
     /// The wall clock less the monotonic one, for times in JSON.
     epoch: (Instant, u64),
 }
@@ -109,6 +110,7 @@ impl Cat {
             stopped: false,
             output_gone: false,
             dropped: 0,
+            milestones: Milestones::default(),
             epoch: world.started,
             options: options.clone(),
         }
@@ -239,6 +241,7 @@ impl Machine for Cat {
     fn handle_connected(&mut self, established: &Established, _by: Instant, now: Instant) {
         info!("CONNECTED {} ({})", self.url, established.peer);
         self.phase = Phase::Open;
+        self.milestones = Milestones::default();
         self.connected_before = true;
         self.peer_closed = None;
         self.outgoing.handle_connected();
@@ -252,7 +255,10 @@ impl Machine for Cat {
         self.retries = 0;
         self.control_heard |= !matches!(received, Received::Message(..));
         match received {
-            Received::Message(kind, payload) => self.handle_message(kind, payload, now),
+            Received::Message(kind, payload) => {
+                self.milestones.message.get_or_insert(now);
+                self.handle_message(kind, payload, now);
+            }
             Received::Ping(payload) => self.print_control(Control::Ping(payload), now),
             Received::Pong(payload) => {
                 if let Some((number, rtt)) = self.keepalive.handle_pong(payload, now) {
@@ -442,6 +448,10 @@ impl Machine for Cat {
 
     fn is_late(&self) -> bool {
         Failure::is_late(&self.failure)
+    }
+
+    fn milestones(&self) -> Milestones {
+        self.milestones
     }
 
     fn poll_next(&self) -> Next {

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use log::{info, warn};
 
-use super::{Failure, Kind, close_normally, describe_close};
+use super::{Failure, Kind, Milestones, close_normally, describe_close};
 use crate::{
     config::{Endpoint, Mqtt},
     proto::{
@@ -31,6 +31,8 @@ pub use run::{Command, Run};
 pub struct Client {
     /// The session.
     pub session: Session,
+    /// Of this connection. The owner notes the first message, for the reason above.
+    pub milestones: Milestones,
     url: String,
     /// 3.1.1 may still be tried: no `-V`, nothing that needs 5.0, no connection so far.
     may_fall_back: bool,
@@ -106,6 +108,7 @@ impl Client {
         let needs_v5 = options.version.is_some() || options.session_expiry.is_some();
         Client {
             session,
+            milestones: Milestones { login: true, ..Milestones::default() },
             url: endpoint.url.shown(),
             may_fall_back: !needs_v5,
             may_retry: options.will.is_none(),
@@ -126,6 +129,7 @@ impl Client {
     /// A connection is up.
     pub fn handle_connected(&mut self, by: Instant, now: Instant) {
         self.started = Some(now);
+        self.milestones = Milestones { login: true, ..Milestones::default() };
         self.ended = false;
         // What the last one did not get to say.
         self.ending.clear();
@@ -138,6 +142,7 @@ impl Client {
     pub fn handle_accepted(&mut self, session_present: bool, now: Instant) {
         self.may_fall_back = false;
         self.accepted = true;
+        self.milestones.connack = Some(now);
         let took = now.saturating_duration_since(self.started.unwrap_or(now));
         let version = version_name(self.session.version());
         let id = excerpt(self.session.client_id().as_bytes());

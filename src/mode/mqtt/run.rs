@@ -8,7 +8,7 @@ use log::debug;
 use super::driver::{Driver, general};
 use crate::{
     config::Ready,
-    mode::{Failure, Handed, Kind, Machine, Next},
+    mode::{Failure, Handed, Kind, Machine, Milestones, Next},
     proto::{
         format::excerpt,
         link::{Established, Lost, Received, Transmit},
@@ -172,6 +172,7 @@ impl<C: Command> Run<C> {
                     command.handle_accepted(reconnected && !session_present, driver, now);
                 }
                 Event::Message { publish, token } => {
+                    driver.client.milestones.message.get_or_insert(now);
                     let taken = command.take_message(&publish, now);
                     command.handle_taken(taken, token, driver, now);
                 }
@@ -344,6 +345,10 @@ impl<C: Command> Machine for Run<C> {
 
     fn is_late(&self) -> bool {
         self.driver.is_late()
+    }
+
+    fn milestones(&self) -> Milestones {
+        self.driver.client.milestones
     }
 
     fn poll_next(&self) -> Next {

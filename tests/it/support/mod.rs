@@ -11,6 +11,7 @@ pub mod mosquitto;
 pub mod nginx;
 pub mod proxies;
 pub mod rabbitmq;
+pub mod readme;
 pub mod scripted;
 pub mod watcher;
 pub mod websockets;
