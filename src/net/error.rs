@@ -1,8 +1,9 @@
 //! Why no connection came about.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+mod hint;
+mod text;
 
-use crate::proto::format::{escape, excerpt};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A step on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +18,6 @@ pub enum Phase {
     Upgrade,
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Resolve => "resolve",
-            Phase::Connect => "connect",
-            Phase::Tls => "TLS handshake",
-            Phase::Upgrade => "upgrade",
-        })
-    }
-}
-
 /// The other side, as the URL names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -35,12 +25,6 @@ pub struct Peer {
     pub host: String,
     /// Port.
     pub port: u16,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} port {}", escape(self.host.as_bytes()), self.port)
-    }
 }
 
 /// Why a certificate is not trusted.
@@ -189,186 +173,9 @@ impl Error {
         let seconds = refusal.retry_after.as_deref()?.trim().parse::<u32>().ok()?;
         Some(Duration::from_secs(seconds.into()))
     }
-
-    /// What may help, naming the option.
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Error::NoTls => "this build has no TLS: build with the feature tls",
-            Error::TimedOut { phase: Phase::Upgrade, .. } => {
-                "is it a WebSocket server? --connect-timeout SEC waits longer"
-            }
-            Error::TimedOut { .. } => "--connect-timeout SEC waits longer",
-            Error::Tls { not_tls: true, .. } => {
-                "the port does not speak TLS: use ws:// (mqtt:// in place of mqtts://), or another port"
-            }
-            Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
-            Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
-            Error::Refused { refusal, .. } => return refusal_hint(refusal),
-            _ => return None,
-        };
-        Some(text.to_owned())
-    }
-}
-
-fn distrust_hint(why: &Distrust) -> String {
-    let text = match why {
-        Distrust::UnknownIssuer => "--cafile FILE names the CA to trust (PEM); --insecure checks nothing",
-        Distrust::SelfSigned => {
-            "--cafile FILE with this certificate or its root (PEM) trusts it; --insecure checks nothing"
-        }
-        Distrust::Expired | Distrust::NotYetValid => "is this clock right? --insecure checks nothing",
-        Distrust::WrongName(_) => "--servername NAME asks for and checks another name",
-        Distrust::Other(_) => "--insecure checks nothing",
-    };
-    text.to_owned()
-}
-
-fn refusal_hint(refusal: &Refusal) -> Option<String> {
-    let text = match refusal.status {
-        300..400 => "redirects are not followed: use the new URL",
-        400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
-        401 => "-H 'Authorization: …' or USER:PASSWORD@ in the URL sends a login",
-        403 => "-H 'Origin: …' or a login may be wanted",
-        404 => "check the path of the URL",
-        200..300 => "no WebSocket at this path?",
-        _ => return None,
-    };
-    Some(text.to_owned())
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Request(why) => write!(f, "cannot make the request: {}", excerpt(why.as_bytes())),
-            Error::NoTls => f.write_str("wss:// and mqtts:// need TLS, which this build does not have"),
-            Error::Resolve { host, why } => {
-                write!(f, "could not resolve host {}: {}", excerpt(host.as_bytes()), excerpt(why.as_bytes()))
-            }
-            Error::Connect { peer, attempts } => {
-                write!(f, "could not connect to {peer}: ")?;
-                for (i, (address, why)) in attempts.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { "; " };
-                    write!(f, "{separator}{}: {why}", Bracketed(*address))?;
-                }
-                Ok(())
-            }
-            Error::TimedOut { phase, peer, limit } => {
-                write!(f, "timed out after {} s in phase {phase}: {peer}", limit.as_secs_f64())
-            }
-            Error::Tls { peer, why, not_tls } => {
-                write!(f, "TLS handshake with {peer} failed: {}", excerpt(why.as_bytes()))?;
-                if *not_tls { f.write_str(" (the answer is not TLS)") } else { Ok(()) }
-            }
-            Error::Untrusted { peer, why } => {
-                write!(f, "the certificate of {peer} is not trusted: {why}")
-            }
-            Error::CaFile { path, why } => {
-                let path = path.to_string_lossy();
-                write!(f, "cannot use the CA file {}: {}", excerpt(path.as_bytes()), excerpt(why.as_bytes()))
-            }
-            Error::Violation { peer, why, .. } => write!(f, "upgrade with {peer} failed: {why}"),
-            Error::Refused { peer, refusal } => write!(f, "upgrade refused by {peer}: {refusal}"),
-            Error::Lost { peer, why } => {
-                write!(f, "connection to {peer} lost during the upgrade: {}", excerpt(why.as_bytes()))
-            }
-        }
-    }
 }
 
 impl std::error::Error for Error {}
 
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Distrust::UnknownIssuer => f.write_str("its issuer is unknown here"),
-            Distrust::SelfSigned => f.write_str("it is self-signed, or its root is unknown here"),
-            Distrust::Expired => f.write_str("it has expired"),
-            Distrust::NotYetValid => f.write_str("it is not yet valid"),
-            Distrust::WrongName(name) => write!(f, "it is not for {}", excerpt(name.as_bytes())),
-            Distrust::Other(text) => f.write_str(&excerpt(text.as_bytes())),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}", self.status)?;
-        if !self.reason.is_empty() {
-            write!(f, " {}", excerpt(self.reason.as_bytes()))?;
-        }
-        if let Some(location) = &self.location {
-            write!(f, ", Location: {}", excerpt(location.as_bytes()))?;
-        }
-        let mut lines = self.body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-        match lines.find(|line| !line.is_empty()) {
-            Some(line) => write!(f, ": {}", excerpt(line)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// An address without its port, IPv6 in brackets.
-struct Bracketed(SocketAddr);
-
-impl fmt::Display for Bracketed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            SocketAddr::V4(address) => write!(f, "{}", address.ip()),
-            SocketAddr::V6(address) => write!(f, "[{}]", address.ip()),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer() -> Peer {
-        Peer { host: String::from("example.org"), port: 80 }
-    }
-
-    fn refused(status: u16) -> Error {
-        let refusal = Refusal {
-            status,
-            reason: String::from("No\x1b[2J"),
-            retry_after: Some(String::from("120")),
-            body: b"\r\n<p>\x07bell</p>\nmore".to_vec(),
-            ..Refusal::default()
-        };
-        Error::Refused { peer: peer(), refusal: Box::new(refusal) }
-    }
-
-    #[test]
-    fn lines_are_single_safe_and_bounded() {
-        assert_eq!(
-            refused(503).to_string(),
-            r"upgrade refused by example.org port 80: HTTP 503 No\x1b[2J: <p>\x07bell</p>"
-        );
-        let attempts = vec![
-            ("[::1]:80".parse().unwrap(), String::from("Connection refused")),
-            ("127.0.0.1:80".parse().unwrap(), String::from("Connection timed out")),
-        ];
-        assert_eq!(
-            Error::Connect { peer: peer(), attempts }.to_string(),
-            "could not connect to example.org port 80: [::1]: Connection refused; \
-             127.0.0.1: Connection timed out"
-        );
-    }
-
-    #[test]
-    fn what_to_try_again() {
-        for status in [408, 425, 429, 500, 503] {
-            assert!(!refused(status).is_permanent(), "{status}");
-        }
-        for status in [200, 301, 400, 401, 403, 404, 426] {
-            assert!(refused(status).is_permanent(), "{status}");
-        }
-        assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(120)));
-        assert!(Error::Untrusted { peer: peer(), why: Distrust::Expired }.is_permanent());
-        assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
-    }
-}
+mod tests;
