@@ -15,6 +15,10 @@ use super::{
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
 
+mod tls;
+
+pub use tls::LowTls;
+
 /// The arguments of one command. A field of another command's flag is empty.
 #[derive(Debug)]
 #[allow(missing_docs)] // each is the flag of its name
@@ -31,9 +35,7 @@ pub struct LowArgs {
     pub headers: Vec<Header>,
     pub subprotocols: Vec<Token>,
     pub origin: Option<String>,
-    pub cafile: Option<PathBuf>,
-    pub insecure: bool,
-    pub servername: Option<String>,
+    pub tls: LowTls,
 
     pub count: Option<u64>,
     pub interval: Option<Seconds>,
@@ -149,9 +151,7 @@ impl LowArgs {
             headers: args.all("--header")?,
             subprotocols: args.all("--subprotocol")?,
             origin: args.last("--origin")?,
-            cafile: args.last("--cafile")?,
-            insecure: args.has("--insecure"),
-            servername: args.last("--servername")?,
+            tls: LowTls::extract(&mut args)?,
             count: args.last("--count")?,
             interval: args.last("--interval")?,
             timeout: args.last("--timeout")?,

@@ -1,9 +1,16 @@
 //! Why no connection came about.
 
+mod alert;
+mod distrust;
 mod hint;
 mod text;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::{
+    alert::{Alert, Clue},
+    distrust::{Distrust, Fault},
+};
 
 /// A step on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,23 +32,6 @@ pub struct Peer {
     pub host: String,
     /// Port.
     pub port: u16,
-}
-
-/// Why a certificate is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Distrust {
-    /// Signed by nobody known here.
-    UnknownIssuer,
-    /// Signed by itself, or the chain ends in a root that is not known here.
-    SelfSigned,
-    /// Past its validity.
-    Expired,
-    /// Before its validity.
-    NotYetValid,
-    /// It is for other names than this.
-    WrongName(String),
-    /// Anything else, in the TLS library's words.
-    Other(String),
 }
 
 /// An answer other than 101.
@@ -95,10 +85,10 @@ pub enum Error {
     Tls {
         /// Whom we asked.
         peer: Peer,
-        /// What the TLS library said.
+        /// What the peer or the TLS library said.
         why: String,
-        /// The peer's first bytes were no TLS record.
-        not_tls: bool,
+        /// What it is probably about.
+        clue: Clue,
     },
     /// The certificate is not trusted.
     Untrusted {
@@ -107,8 +97,29 @@ pub enum Error {
         /// Why not.
         why: Distrust,
     },
-    /// The file of `--cafile` cannot be used.
+    /// The file of `--cafile`, or the directory of `--capath`, cannot be used.
     CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The client certificate or its key (`--cert`, `--key`, `--pkcs12`) cannot be used.
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The server's key is none of `--pin`.
+    Pin {
+        /// Whom we asked.
+        peer: Peer,
+        /// The key that it has, as `--pin` would name it.
+        key: String,
+    },
+    /// The file of `--pin` cannot be used.
+    PinFile {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -152,7 +163,10 @@ impl Error {
             Error::Tls { .. } => 35,
             Error::Lost { .. } => 56,
             Error::Untrusted { .. } => 60,
+            Error::PinFile { .. } => 26,
+            Error::ClientCertificate { .. } => 58,
             Error::CaFile { .. } => 77,
+            Error::Pin { .. } => 90,
         }
     }
 
@@ -161,6 +175,8 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Request(_) | Error::NoTls | Error::Untrusted { .. } | Error::CaFile { .. } => true,
+            Error::ClientCertificate { .. } | Error::Pin { .. } | Error::PinFile { .. } => true,
+            Error::Tls { clue, .. } => clue.is_permanent(),
             Error::Refused { refusal, .. } => !matches!(refusal.status, 408 | 425 | 429 | 500..),
             _ => false,
         }

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use error::{Distrust, Error, Peer, Phase, Refusal};
+pub use error::{Alert, Clue, Distrust, Error, Fault, Peer, Phase, Refusal};
 pub use ws::{Connection, Read};
 
 use crate::{
@@ -27,13 +27,13 @@ use crate::{
     sys::PollFd,
 };
 
-/// What all connections of a process share: the TLS connector. It is made when the first one needs it, while
-/// the network is busy, for reading the CA bundle takes some 65 ms.
+/// What all connections of a process share: the TLS context. It is made when the first one needs it, while the
+/// network is busy: reading the files takes time.
 pub struct Shared {
     #[cfg(feature = "tls")]
     tls: config::Tls,
     #[cfg(feature = "tls")]
-    connector: Option<native_tls::TlsConnector>,
+    context: Option<tls::Context>,
 }
 
 impl Shared {
@@ -44,17 +44,20 @@ impl Shared {
             #[cfg(feature = "tls")]
             tls: tls.clone(),
             #[cfg(feature = "tls")]
-            connector: None,
+            context: None,
         }
     }
 
     #[cfg(feature = "tls")]
-    fn connector(&mut self, peer: &Peer) -> Result<&native_tls::TlsConnector, Error> {
-        if self.connector.is_none() {
-            self.connector = Some(tls::connector(&self.tls, peer)?);
+    fn context(&mut self, peer: &Peer) -> Result<&tls::Context, Error> {
+        if self.context.is_none() {
+            if self.tls.insecure {
+                log::warn!("--insecure: the server's certificate is not checked");
+            }
+            self.context = Some(tls::Context::new(&self.tls, peer)?);
         }
         // Just made where it was missing.
-        Ok(self.connector.as_ref().expect("the connector is there"))
+        Ok(self.context.as_ref().expect("the context is there"))
     }
 }
 
@@ -157,10 +160,10 @@ impl Connector {
         if now >= self.deadline {
             return Err(self.timed_out());
         }
-        // The CA bundle is read while the network is under way.
+        // Certificates and keys are read while the network is under way.
         #[cfg(feature = "tls")]
         if self.endpoint.url.scheme.is_tls() {
-            shared.connector(&self.peer)?;
+            shared.context(&self.peer)?;
         }
         Ok(None)
     }
@@ -247,8 +250,8 @@ impl Connector {
         if self.endpoint.url.scheme.is_tls() {
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
-            let connector = shared.connector(&self.peer)?;
-            return match tls::Handshake::start(connector, &name, &self.peer, stream::Socket::new(tcp))? {
+            let context = shared.context(&self.peer)?;
+            return match tls::Handshake::start(context, &name, &self.peer, stream::Socket::new(tcp))? {
                 Ok(stream) => self.secured(stream, now),
                 Err(handshake) => Ok(Step::Wait(State::Tls(handshake))),
             };

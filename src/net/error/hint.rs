@@ -1,6 +1,6 @@
 //! What may help, naming the option.
 
-use super::{Distrust, Error, Phase, Refusal};
+use super::{Error, Phase, Refusal};
 
 impl Error {
     /// What may help, naming the option.
@@ -11,10 +11,9 @@ impl Error {
                 "is it a WebSocket server? --connect-timeout SEC waits longer"
             }
             Error::TimedOut { .. } => "--connect-timeout SEC waits longer",
-            Error::Tls { not_tls: true, .. } => {
-                "the port does not speak TLS: use ws:// (mqtt:// in place of mqtts://), or another port"
-            }
-            Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
+            Error::Tls { clue, .. } => return clue.hint().map(str::to_owned),
+            Error::Untrusted { why, .. } => return Some(why.hint()),
+            Error::Pin { .. } => "--pin takes that key too; is it another server, or has it a new key?",
             Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
             Error::Refused { refusal, .. } => return refusal_hint(refusal),
             _ => return None,
@@ -23,23 +22,17 @@ impl Error {
     }
 }
 
-fn distrust_hint(why: &Distrust) -> String {
-    let text = match why {
-        Distrust::UnknownIssuer => "--cafile FILE names the CA to trust (PEM); --insecure checks nothing",
-        Distrust::SelfSigned => {
-            "--cafile FILE with this certificate or its root (PEM) trusts it; --insecure checks nothing"
-        }
-        Distrust::Expired | Distrust::NotYetValid => "is this clock right? --insecure checks nothing",
-        Distrust::WrongName(_) => "--servername NAME asks for and checks another name",
-        Distrust::Other(_) => "--insecure checks nothing",
-    };
-    text.to_owned()
-}
-
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     let text = match refusal.status {
         300..400 => "redirects are not followed: use the new URL",
         400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
+        // nginx's words: it lets the handshake pass and refuses the request.
+        400 if find(&refusal.body, b"No required SSL certificate") => {
+            "the server wants a client certificate: --cert FILE with --key FILE, or --pkcs12 FILE, gives one"
+        }
+        400 if find(&refusal.body, b"SSL certificate error") => {
+            "the server does not trust the client certificate of --cert or --pkcs12"
+        }
         401 => "-H 'Authorization: …' or USER:PASSWORD@ in the URL sends a login",
         403 => "-H 'Origin: …' or a login may be wanted",
         404 => "check the path of the URL",
