@@ -43,4 +43,8 @@ mod signals;
 mod stall;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_client;
+#[cfg(feature = "tls")]
+mod tls_options;
 mod usage;

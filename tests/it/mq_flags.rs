@@ -58,6 +58,8 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("mq_flags::larger_than_the_limit", "--max-message"),
     ("mq_flags::connects_again_or_not", "--no-reconnect --max-retries --retry-connect"),
     ("mq_flags::certificate_options", "--cafile --insecure --servername"),
+    ("tls_options::each_command_has_all_of_it", "--capath --cert --key --pkcs12 --key-password-file --pin"),
+    ("tls_options::each_command_has_all_of_it", "--tls-min --tls-max --alpn"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 

@@ -99,9 +99,7 @@ impl fmt::Display for Alert {
                 write!(f, "the server wants another client certificate than {given}")?;
             }
             (Clue::WantsCertificate, None) if self.number == 40 => {
-                f.write_str(
-                    "the server broke it off behind its own certificate, probably for want of a client's",
-                )?;
+                f.write_str("the server broke it off, probably for want of a client certificate")?;
             }
             (Clue::WantsCertificate, None) => f.write_str("the server wants a client certificate")?,
             (Clue::RefusedCertificate, Some(given)) => {

@@ -11,6 +11,8 @@ pub mod mosquitto;
 pub mod nginx;
 pub mod rabbitmq;
 pub mod scripted;
+#[cfg(feature = "tls")]
+pub mod tls_servers;
 pub mod watcher;
 pub mod websockets;
 
