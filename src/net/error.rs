@@ -95,7 +95,7 @@ pub enum Error {
         /// Whom we asked.
         peer: Peer,
         /// Why not.
-        why: Distrust,
+        why: Box<Distrust>,
     },
     /// The file of `--cafile`, or the directory of `--capath`, cannot be used.
     CaFile {

@@ -41,6 +41,8 @@ fn what_to_try_again() {
         assert!(refused(status).is_permanent(), "{status}");
     }
     assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(120)));
-    assert!(Error::Untrusted { peer: peer(), why: Distrust::bare(Fault::Expired(None)) }.is_permanent());
+    assert!(
+        Error::Untrusted { peer: peer(), why: Box::new(Distrust::bare(Fault::Expired(None))) }.is_permanent()
+    );
     assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
 }

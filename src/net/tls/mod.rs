@@ -127,7 +127,7 @@ impl Handshake {
     fn explain(&self, trouble: Trouble) -> Error {
         let peer = self.peer.clone();
         match trouble {
-            Trouble::Distrust(why) => Error::Untrusted { peer, why: *why },
+            Trouble::Distrust(why) => Error::Untrusted { peer, why },
             Trouble::Pin(key) => Error::Pin { peer, key },
             Trouble::Alert(alert) => Error::Tls { peer, why: alert.to_string(), clue: alert.clue() },
             Trouble::Other { why, clue } => {

@@ -53,7 +53,7 @@ fn names(certificate: &X509Ref) -> Vec<String> {
     }
     if names.is_empty() {
         let common = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-        names.extend(common.filter_map(|entry| Some(entry.data().to_string().ok()?)).take(1));
+        names.extend(common.filter_map(|entry| entry.data().to_string().ok()).take(1));
     }
     names
 }
