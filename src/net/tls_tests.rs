@@ -34,6 +34,8 @@ use crate::{
 };
 
 const DAY: i64 = 86_400;
+/// Whether the backend tells what a certificate says.
+const TELLS: bool = !cfg!(feature = "native-tls");
 
 /// A key and its certificate.
 struct Signed {
@@ -205,17 +207,18 @@ fn certificates_that_are_not_trusted() {
     let error = refused(&issue(&LEAF, Some(&stranger)), "localhost", Some(&cafile));
     assert_eq!(error.status(), 60);
     assert!(error.is_permanent());
-    assert!(error.to_string().contains("is not trusted: its issuer is unknown here: CN=stranger"), "{error}");
+    assert!(error.to_string().contains("is not trusted: its issuer is unknown here"), "{error}");
+    assert_eq!(error.to_string().contains(": CN=stranger"), TELLS, "{error}");
     assert!(error.hint().unwrap().contains("--cafile"));
 
     let error = refused(&issue(&Wanted { days: (-9, -2), ..LEAF }, Some(&root)), "localhost", Some(&cafile));
     assert!(
-        matches!(&error, Error::Untrusted { why, .. } if matches!(why.fault, Fault::Expired(Some(_)))),
+        matches!(&error, Error::Untrusted { why, .. } if matches!(why.fault, Fault::Expired(ref when) if when.is_some() == TELLS)),
         "{error}"
     );
     let error = refused(&issue(&Wanted { days: (2, 9), ..LEAF }, Some(&root)), "localhost", Some(&cafile));
     assert!(
-        matches!(&error, Error::Untrusted { why, .. } if matches!(why.fault, Fault::NotYetValid(Some(_)))),
+        matches!(&error, Error::Untrusted { why, .. } if matches!(why.fault, Fault::NotYetValid(ref when) if when.is_some() == TELLS)),
         "{error}"
     );
     let error = refused(&issue(&LEAF, None), "localhost", Some(&cafile));
@@ -227,12 +230,8 @@ fn certificates_that_are_not_trusted() {
     let leaf = issue(&Wanted { alternatives: &["DNS:example.org"], ..LEAF }, Some(&root));
     for host in ["localhost", "127.0.0.1"] {
         let error = refused(&leaf, host, Some(&cafile));
-        assert!(
-            error
-                .to_string()
-                .ends_with(&format!("is not trusted: it is not for {host}, but for example.org")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("is not trusted: it is not for {host}")), "{error}");
+        assert_eq!(error.to_string().ends_with(", but for example.org"), TELLS, "{error}");
         assert!(error.hint().unwrap().contains("--servername"));
     }
     // The system's roots do not know it either.

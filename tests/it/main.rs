@@ -43,8 +43,9 @@ mod signals;
 mod stall;
 #[cfg(feature = "tls")]
 mod tls;
-#[cfg(feature = "tls")]
+// Of native-tls less is asked: these are what OpenSSL is there for.
+#[cfg(all(feature = "tls", not(feature = "native-tls")))]
 mod tls_client;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", not(feature = "native-tls")))]
 mod tls_options;
 mod usage;
