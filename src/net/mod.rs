@@ -59,6 +59,20 @@ impl Shared {
         // Just made where it was missing.
         Ok(self.context.as_ref().expect("the context is there"))
     }
+
+    /// What follows a failed handshake: another attempt, once in a process, where it was for want of a CA and the
+    /// system has more of them than were looked at.
+    #[cfg(feature = "tls")]
+    fn widened(&mut self, error: Error) -> Result<Step, Error> {
+        let wants_ca = matches!(&error, Error::Untrusted { why, .. } if why.wants_ca());
+        match self.context.as_mut().is_some_and(|context| wants_ca && context.widen()) {
+            true => {
+                log::debug!("{error}: trying again with the system's bundle of CA certificates");
+                Ok(Step::Go(State::Start))
+            }
+            false => Err(error),
+        }
+    }
 }
 
 /// How long the steps took, as far as they are done. Measured between calls of `advance`.
@@ -211,9 +225,10 @@ impl Connector {
                 Err(attempts) => Err(Error::Connect { peer: self.peer.clone(), attempts }),
             },
             #[cfg(feature = "tls")]
-            State::Tls(mut handshake) => match handshake.advance()? {
-                None => Ok(Step::Wait(State::Tls(handshake))),
-                Some(stream) => self.secured(stream, now),
+            State::Tls(mut handshake) => match handshake.advance() {
+                Ok(None) => Ok(Step::Wait(State::Tls(handshake))),
+                Ok(Some(stream)) => self.secured(stream, now),
+                Err(error) => shared.widened(error),
             },
             State::Upgrading(mut upgrade) => match upgrade.advance(now)? {
                 None => Ok(Step::Wait(State::Upgrading(upgrade))),
@@ -251,9 +266,10 @@ impl Connector {
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
             let context = shared.context(&self.peer)?;
-            return match tls::Handshake::start(context, &name, &self.peer, stream::Socket::new(tcp))? {
-                Ok(stream) => self.secured(stream, now),
-                Err(handshake) => Ok(Step::Wait(State::Tls(handshake))),
+            return match tls::Handshake::start(context, &name, &self.peer, stream::Socket::new(tcp)) {
+                Ok(Ok(stream)) => self.secured(stream, now),
+                Ok(Err(handshake)) => Ok(Step::Wait(State::Tls(handshake))),
+                Err(error) => shared.widened(error),
             };
         }
         self.transported(stream::Stream::plain(tcp))

@@ -21,7 +21,7 @@ const COVERED: &[(&str, &str, &str)] = &[
     ("pub", "mq_wire::publish_with_all_it_can_have", "-r -q -D"),
     ("pub", "mq_reconnect::the_window_is_the_smaller_one", "-M"),
     ("pub", "mq_silence::the_limit_of_the_run_holds_at_every_stage", "-W"),
-    ("pub", "mq_scripted::a_publish_at_each_qos", "-i -k"),
+    ("pub", "mq_packets::a_publish_at_each_qos", "-i -k"),
     ("pub", "mq_terminal::progress_is_a_live_line", "--progress"),
     ("sub", "mq_pipes::outputs", "-t -T -v -F -0 -N --strict"),
     ("sub", "mq_pipes::json_there_and_back", "--json"),

@@ -314,3 +314,50 @@ fn each_command_has_all_of_it() {
     wspipe(["cat", &url, "-C", "1"]).args(common).args(pem).stdin("x\n").run().status(0).stdout_is("x\n");
     wspipe(["echo", &url]).args(common).args(pkcs12).run().status(0).stdout_is("hello\n");
 }
+
+/// Mounts `$1` over the system's certificates, and goes on with the rest.
+const ELSEWHERE: &str = "mount --bind \"$1\" /etc/ssl/certs && shift && exec \"$@\"";
+
+#[test]
+fn the_systems_directory_first_and_its_bundle_for_want_of_a_ca() {
+    let certs = certs::shared();
+    let system = Path::new("/etc/ssl/certs");
+    let bundle = system.join("ca-certificates.crt");
+    let name = "tls_options::the_systems_directory_first_and_its_bundle_for_want_of_a_ca";
+    if !bundle.exists() {
+        return crate::support::skipped(name, "no /etc/ssl/certs/ca-certificates.crt");
+    }
+    let as_root: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
+    let around = [as_root, &["--mount", "sh", "-c", ELSEWHERE, "sh"]].concat();
+    let possible = Command::new("unshare").args(&around).arg(system).arg("true").output();
+    match possible {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return crate::support::skipped(name, &String::from_utf8_lossy(&output.stderr)),
+        Err(error) => return crate::support::skipped(name, &format!("unshare: {error}")),
+    }
+    // Both as the distribution has them, once with our CA in the directory and once in the bundle alone.
+    let (in_directory, in_bundle, in_none) = (temp_dir("system"), temp_dir("system"), temp_dir("system"));
+    for dir in [&in_directory, &in_bundle, &in_none] {
+        fs::copy(&bundle, dir.join("ca-certificates.crt")).expect("target/tmp is writable");
+        // Names of the form that OpenSSL looks for, enough of them to be a distribution's.
+        for i in 0..20 {
+            fs::copy(&certs.other_ca, dir.join(format!("{i:08x}.0"))).expect("target/tmp is writable");
+        }
+    }
+    let hash = openssl(&["x509", "-hash", "-noout", "-in", &text(&certs.ca)], &in_directory);
+    let hash = String::from_utf8(hash).expect("hex digits");
+    fs::copy(&certs.ca, in_directory.join(format!("{}.0", hash.trim()))).expect("target/tmp is writable");
+    let mut all = fs::read(&bundle).expect("it is there");
+    all.extend(fs::read(&certs.ca).expect("it is there"));
+    fs::write(in_bundle.join("ca-certificates.crt"), all).expect("target/tmp is writable");
+
+    let again = "trying again with the system's bundle";
+    let url = format!("wss://localhost:{}/echo", nginx::shared().good);
+    let broker = format!("mqtts://localhost:{}", mosquitto::shared().tls);
+    let run = |dir: &Path, args: &[&str]| wspipe(args).inside("unshare").around(&around).around([dir]).run();
+    for args in [&["echo", &url, "-d"][..], &["mqtt", &broker, "-d", "-t", "tls/system"]] {
+        run(&in_directory, args).status(0).never_says(&[again]);
+        run(&in_bundle, args).status(0).says(&["not trusted", again]);
+        run(&in_none, args).status(60).says(&[again, "issuer is unknown here: CN=root"]);
+    }
+}

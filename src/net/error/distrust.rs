@@ -51,6 +51,12 @@ impl Distrust {
         Distrust { fault, depth: 0, subject: None, issuer: None }
     }
 
+    /// Whether another CA might make it trusted.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
+    pub(in crate::net) fn wants_ca(&self) -> bool {
+        matches!(self.fault, Fault::UnknownIssuer | Fault::SelfSigned)
+    }
+
     pub(super) fn hint(&self) -> String {
         let text = match &self.fault {
             Fault::UnknownIssuer if self.depth == 0 && self.issuer.is_some() => {

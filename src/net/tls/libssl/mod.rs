@@ -47,8 +47,7 @@ const VERSION_REASONS: [i32; 4] = [191, 258, 266, 396];
 pub(in crate::net) struct Context {
     context: SslContext,
     insecure: bool,
-    /// Some CA is known here.
-    has_roots: bool,
+    roots: roots::Roots,
     /// The client certificate, for messages.
     given: Option<Arc<str>>,
     /// The versions spoken, for messages.
@@ -82,7 +81,10 @@ impl Context {
     /// `peer` is for the message only.
     pub(in crate::net) fn new(tls: &config::Tls, peer: &Peer) -> Result<Context, Error> {
         let mut builder = settings(tls).map_err(|error| failed(peer, &error))?;
-        let has_roots = tls.insecure || roots::trust(&mut builder, tls)?;
+        let roots = match tls.insecure {
+            true => roots::Roots::default(),
+            false => roots::trust(&mut builder, tls)?,
+        };
         let given = match &tls.identity {
             Some(identity) => Some(identity::load(&mut builder, identity)?.into()),
             None => None,
@@ -99,11 +101,16 @@ impl Context {
         Ok(Context {
             context: builder.build(),
             insecure: tls.insecure,
-            has_roots,
+            roots,
             given,
             spoken: spoken(tls).into(),
             pins,
         })
+    }
+
+    /// Trusts more of the system's CAs, after a handshake that failed for want of one. False where there are no more.
+    pub(in crate::net) fn widen(&mut self) -> bool {
+        self.roots.widen()
     }
 
     /// Begins a handshake for `name`, which has no NUL in it.
@@ -137,7 +144,10 @@ impl Context {
             Ok(address) => param.set_ip(address)?,
             Err(_) => param.set_host(name)?,
         }
-        let (slot, wanted, has_roots) = (distrust.clone(), name.to_owned(), self.has_roots);
+        if let Some(store) = self.roots.store()? {
+            ssl.set_verify_cert_store(store)?;
+        }
+        let (slot, wanted, has_roots) = (distrust.clone(), name.to_owned(), self.roots.any);
         ssl.set_verify_callback(SslVerifyMode::PEER, move |fine, found| {
             if !fine {
                 // The first one is what the handshake fails with.
@@ -152,7 +162,9 @@ impl Context {
 /// The context with all that is not about certificates.
 fn settings(tls: &config::Tls) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = SslContextBuilder::new(SslMethod::tls_client())?;
-    builder.set_options(SslOptions::ALL | SslOptions::NO_COMPRESSION);
+    // The empty fragments are what guards CBC in TLS 1.0.
+    let options = SslOptions::ALL & !SslOptions::DONT_INSERT_EMPTY_FRAGMENTS;
+    builder.set_options(options | SslOptions::NO_COMPRESSION);
     builder.set_mode(
         SslMode::AUTO_RETRY
             | SslMode::ACCEPT_MOVING_WRITE_BUFFER

@@ -6,10 +6,11 @@ use std::{
 };
 
 use openssl::{
+    error::ErrorStack,
     ssl::SslContextBuilder,
     x509::{
         X509,
-        store::{X509Lookup, X509StoreBuilder},
+        store::{X509Lookup, X509Store, X509StoreBuilder},
         verify::X509VerifyFlags,
     },
 };
@@ -23,8 +24,8 @@ use crate::{
 /// The least number of hashed names that a directory of the system has: fewer are somebody's additions to a bundle.
 const ENOUGH: usize = 16;
 
-/// Makes the context trust what the options say, else what the system does. False: no certificate was found.
-pub(super) fn trust(builder: &mut SslContextBuilder, tls: &config::Tls) -> Result<bool, Error> {
+/// Makes the context trust what the options say, else what the system does.
+pub(super) fn trust(builder: &mut SslContextBuilder, tls: &config::Tls) -> Result<Roots, Error> {
     if tls.cafile.is_none() && tls.capath.is_none() {
         return Ok(system(builder));
     }
@@ -43,7 +44,7 @@ pub(super) fn trust(builder: &mut SslContextBuilder, tls: &config::Tls) -> Resul
         lookup.add_dir(directory, openssl::ssl::SslFiletype::PEM).map_err(own)?;
     }
     builder.set_cert_store(store.build());
-    Ok(true)
+    Ok(Roots { any: true, ..Roots::default() })
 }
 
 fn certificates(path: &Path) -> Result<Vec<X509>, Error> {
@@ -90,29 +91,71 @@ fn hashed(entries: fs::ReadDir, enough: usize) -> usize {
 
 /// The certificates of the system, at the places that OpenSSL itself, or the distribution, has for them. A directory
 /// is looked into for the one certificate that is needed; a bundle is read as a whole, and so only where there is
-/// no such directory, or SSL_CERT_FILE names it.
-fn system(builder: &mut SslContextBuilder) -> bool {
-    let mut found = false;
-    for directory in directories() {
-        found |= builder.load_verify_locations(None, Some(&directory)).is_ok();
-    }
+/// no such directory, where SSL_CERT_FILE names it, or for want of a certificate ([`Roots::widen`]).
+fn system(builder: &mut SslContextBuilder) -> Roots {
+    let mut directories = directories();
+    directories.retain(|directory| builder.load_verify_locations(None, Some(directory)).is_ok());
+    let mut roots = Roots { any: !directories.is_empty(), directories, ..Roots::default() };
     let named = env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
-    let bundle = match named {
-        Some(path) => Some(path),
-        None if found => None,
-        None => openssl_probe::probe().cert_file,
-    };
-    if let Some(path) = bundle {
-        // OpenSSL itself says nothing of a file that it cannot read; then nobody knows why nothing is trusted.
-        match certificates(&path) {
-            Ok(_) if path.to_str().is_none() => {
-                log::warn!("SSL_CERT_FILE: OpenSSL takes names in UTF-8 only")
-            }
-            Ok(_) => found |= builder.load_verify_locations(Some(&path), None).is_ok(),
-            Err(error) => log::warn!("{error}"),
+    let unread = if named.is_none() { openssl_probe::probe().cert_file } else { None };
+    let path = match (named, unread) {
+        (Some(path), _) => path,
+        // SSL_CERT_DIR stands in place of what the system has.
+        (None, Some(path)) if roots.any => {
+            roots.unread = Some(path).filter(|_| env::var_os(openssl_probe::ENV_CERT_DIR).is_none());
+            return roots;
         }
+        (None, Some(path)) => path,
+        (None, None) => return roots,
+    };
+    match certificates(&path) {
+        Ok(certificates) => {
+            let store = builder.cert_store_mut();
+            roots.any |=
+                certificates.into_iter().filter(|one| store.add_cert(one.clone()).is_ok()).count() > 0;
+        }
+        // OpenSSL itself says nothing of a file that it cannot read; then nobody knows why nothing is trusted.
+        Err(error) => log::warn!("{error}"),
     }
-    found
+    roots
+}
+
+/// Who is trusted, beyond what the context knows.
+#[derive(Default)]
+pub(super) struct Roots {
+    /// Some CA is known.
+    pub(super) any: bool,
+    /// The directories of the system that are in use.
+    directories: Vec<PathBuf>,
+    /// The bundle beside them, as long as it is not read.
+    unread: Option<PathBuf>,
+    /// What was in it.
+    bundle: Vec<X509>,
+}
+
+impl Roots {
+    /// Takes the bundle to the directories. Somebody may have added a CA to that alone, which is why what no
+    /// directory knows is looked for there. False where there is none to read.
+    pub(super) fn widen(&mut self) -> bool {
+        let Some(path) = self.unread.take() else { return false };
+        self.bundle = certificates(&path).unwrap_or_default();
+        !self.bundle.is_empty()
+    }
+
+    /// The store to verify by, where it is not the context's.
+    pub(super) fn store(&self) -> Result<Option<X509Store>, ErrorStack> {
+        if self.bundle.is_empty() {
+            return Ok(None);
+        }
+        let mut store = X509StoreBuilder::new()?;
+        for certificate in &self.bundle {
+            store.add_cert(certificate.clone())?;
+        }
+        for directory in self.directories.iter().filter_map(|directory| directory.to_str()) {
+            store.add_lookup(X509Lookup::hash_dir())?.add_dir(directory, openssl::ssl::SslFiletype::PEM)?;
+        }
+        Ok(Some(store.build()))
+    }
 }
 
 /// Directories with hashed names: those of SSL_CERT_DIR, else the system's.
