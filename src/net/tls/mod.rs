@@ -7,6 +7,19 @@
 //! - reads the whole bundle of CA certificates for each process, when one of them is needed,
 //! - takes keys as unencrypted PKCS #8 only, no directory of certificates, and no pin,
 //! - says that a certificate was refused but not which, what is in it, or by what code.
+//!
+//! Measured on two cores that others used too, with OpenSSL 3.0 and nginx on loopback, as before -> after:
+//!
+//! - A one-shot `echo` over wss:// with the system's CAs: 42 -> 5.3 ms of CPU time, 44 -> 6.5 ms from its start to its
+//!   end (the least of 40; 8.2 ms the median of 20 in a quiet minute), of which 2 ms are loading libcrypto. Where
+//!   there is a bundle only it is 75 -> 39 ms, since it is read once and not twice. With OpenSSL 3.6 linked in
+//!   (`vendored`) it is 8.5 to 10 ms, or 17 with a bundle.
+//! - Its resident set: 10.2 -> 8.6 MB. The goal was 8 MB. What is left is OpenSSL: 3.9 MB of libcrypto's pages, about
+//!   1.9 MB of heap that its first handshake takes, 0.6 MB of libssl. (curl: 13.5 MB.)
+//! - 256 MiB received by `cat`: 0.22 -> 0.17 s of CPU time, 0.58 -> 0.53 s by the clock with the server as the limit;
+//!   sent: 0.28 -> 0.21 s of CPU time. Medians of 5.
+//!
+//! That the hashed directory may know less than the bundle beside it is what `Context::widen` is for.
 
 use std::{fmt, net::IpAddr};
 

@@ -171,6 +171,9 @@ fn settings(tls: &config::Tls) -> Result<SslContextBuilder, ErrorStack> {
             | SslMode::ENABLE_PARTIAL_WRITE
             | SslMode::RELEASE_BUFFERS,
     );
+    // One recv for what is there, not two for each record. What OpenSSL then holds is read until it would block, as
+    // what tungstenite holds is.
+    builder.set_read_ahead(true);
     let lowest = lowest(tls);
     builder.set_cipher_list(if lowest < TlsVersion::V1_2 { OLD_CIPHERS } else { CIPHERS })?;
     builder.set_min_proto_version(Some(version(lowest)))?;
