@@ -1,18 +1,20 @@
 //! What was decided: the typed arguments, checked and completed. Nothing below `cli` sees an argument.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 mod client;
 pub mod proxy;
 pub mod route;
+mod tls;
 pub mod url;
 
 pub use self::{
     client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
     proxy::{Proxy, ProxyRules, ProxyScheme},
     route::Route,
+    tls::{Identity, KeyPassword, Pins, Tls, TlsVersion},
     url::{Scheme, Url},
 };
 pub use crate::proto::format::{Template, Zone};
@@ -133,17 +135,6 @@ impl fmt::Debug for Endpoint {
             .field("timing", &self.timing)
             .finish()
     }
-}
-
-/// TLS options.
-#[derive(Clone, Debug, Default)]
-pub struct Tls {
-    /// `--cafile`: PEM certificates trusted in place of the system's.
-    pub cafile: Option<PathBuf>,
-    /// `--insecure`: no check of the certificate.
-    pub insecure: bool,
-    /// `--servername`: the name sent (SNI) and checked in place of the URL's host.
-    pub servername: Option<String>,
 }
 
 /// `wspipe echo`.

@@ -55,6 +55,7 @@ fn status(kind: Kind) -> u8 {
         Kind::Denied => 9,
         Kind::Ended => 10,
         Kind::TimedOut => 28,
+        Kind::Tls => 35,
         Kind::Unconfirmed => 55,
         Kind::Lost => 56,
         Kind::Refused => 23,

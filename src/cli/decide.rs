@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
     os::unix::ffi::OsStrExt,
     time::Duration,
 };
@@ -11,7 +10,7 @@ use bytes::Bytes;
 
 use self::{
     cat::cat, client::example, mqtt::mqtt, property::properties, publish::publish, request::request,
-    route::route, subscribe::subscribe, timing::timing,
+    route::route, subscribe::subscribe, timing::timing, tls::tls,
 };
 use super::{
     command::Command,
@@ -21,7 +20,7 @@ use super::{
     value::{Milliseconds, Payload, Seconds, Size},
 };
 use crate::config::{
-    Config, Echo, Endpoint, Mode, RoundTrip, Serve, Tls, Verbosity, topic,
+    Config, Echo, Endpoint, Mode, RoundTrip, Serve, Verbosity, topic,
     url::{self, Purpose, Url, Userinfo},
 };
 
@@ -37,6 +36,7 @@ mod route;
 mod secret;
 mod subscribe;
 mod timing;
+mod tls;
 
 /// The environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -208,15 +208,7 @@ fn websocket(low: &LowArgs, url: &str, env: Env<'_>) -> Result<Endpoint, UsageEr
 }
 
 fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageError> {
-    let tls = Tls { cafile: low.cafile.clone(), insecure: low.insecure, servername: low.servername.clone() };
-    if let Some(path) = tls.cafile.as_deref().filter(|_| url.scheme.is_tls()) {
-        File::open(path).map_err(|error| {
-            UsageError::with_status(77, format!("--cafile {}: {error}", shown(&path.to_string_lossy())))
-        })?;
-    }
-    if let Some(name) = &tls.servername {
-        check_servername(name)?;
-    }
+    let tls = tls(low, url.scheme.is_tls())?;
     let proxy = proxy::rules(low, env, &url)?;
     Ok(Endpoint {
         url,
@@ -232,15 +224,6 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
         connect_login: false,
         timing: timing(low)?,
     })
-}
-
-/// A name as a URL's host is one: the same rules, the same words.
-fn check_servername(name: &str) -> Result<(), UsageError> {
-    let wrong = name.contains(['/', '?', '#', '@', ':', '[', ']']);
-    if wrong || url::parse(&format!("wss://{name}"), Purpose::WebSocket).is_err() {
-        return Err(UsageError::new(format!("--servername takes a host name, not {}", shown(name))));
-    }
-    Ok(())
 }
 
 fn max_message(low: &LowArgs) -> Result<usize, UsageError> {

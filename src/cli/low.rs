@@ -19,6 +19,10 @@ use super::{
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
 
+mod tls;
+
+pub use tls::LowTls;
+
 /// The arguments of one command. A field of another command's flag is empty.
 #[derive(Debug)]
 #[allow(missing_docs)] // each is the flag of its name
@@ -37,9 +41,7 @@ pub struct LowArgs {
     pub origin: Option<String>,
     pub proxy: Option<String>,
     pub no_proxy: Option<String>,
-    pub cafile: Option<PathBuf>,
-    pub insecure: bool,
-    pub servername: Option<String>,
+    pub tls: LowTls,
 
     pub count: Option<u64>,
     pub interval: Option<Seconds>,
@@ -183,9 +185,7 @@ impl LowArgs {
             origin: args.last("--origin")?,
             proxy: args.last("--proxy")?,
             no_proxy: args.last("--no-proxy")?,
-            cafile: args.last("--cafile")?,
-            insecure: args.has("--insecure"),
-            servername: args.last("--servername")?,
+            tls: LowTls::extract(&mut args)?,
             count: args.last("--count")?,
             interval: args.last("--interval")?,
             timeout: args.last("--timeout")?,

@@ -400,9 +400,30 @@ pub const FLAGS: &[Flag] = &[
         .more("What trying again cannot help (login, certificate) ends it all the same."),
     // TLS.
     option("--cafile", "FILE", CLIENTS, Group::Tls, "Trust the PEM certificates of FILE, not the system's")
-        .aliases(&["--cacert", "--ca"]),
+        .aliases(&["--cacert", "--ca"])
+        .more("With --capath: those of both. A file without a certificate is status 77."),
+    option("--capath", "DIR", CLIENTS, Group::Tls, "Trust the certificates in DIR, not the system's")
+        .more("PEM files with hashed names, as 'openssl rehash DIR' makes them."),
+    option("--cert", "FILE", CLIENTS, Group::Tls, "Client certificate, PEM, with its chain if it has one")
+        .more("The key may be in the same file. What cannot be used is status 58."),
+    option("--key", "FILE", CLIENTS, Group::Tls, "Private key of --cert: PEM, of any kind, also encrypted"),
+    option("--pkcs12", "FILE", CLIENTS, Group::Tls, "Client certificate and key as PKCS #12 (.p12, .pfx)"),
+    option("--key-password-file", "FILE", CLIENTS, Group::Tls, "Password of the key, from the only line of FILE"),
     switch("--insecure", CLIENTS, Group::Tls, "Do not check the server's certificate").short('k', WEBSOCKETS),
     option("--servername", "NAME", CLIENTS, Group::Tls, "Name sent and checked in place of the URL's host"),
+    option("--pin", "PINS|FILE", CLIENTS, Group::Tls, "The server's public key is one of these, or status 90")
+        .aliases(&["--pinnedpubkey"])
+        .more(
+            "PINS is sha256//BASE64, of the key in DER, several with ';' between them; FILE has the key or a \
+             certificate. The certificate is checked as without it.",
+        ),
+    option("--tls-min", "VERSION", CLIENTS, Group::Tls, "Lowest version of TLS: 1.0, 1.1, 1.2 or 1.3")
+        .more("1.2 without it. Below that the old ciphers and signatures are allowed too."),
+    option("--tls-max", "VERSION", CLIENTS, Group::Tls, "Highest version of TLS"),
+    option("--alpn", "NAME", CLIENTS, Group::Tls, "Offer this application protocol (ALPN); none without it")
+        .aliases(&["--tls-alpn"])
+        .repeatable()
+        .more("AWS IoT on port 443 wants mqtt for mqtts:// or x-amzn-mqtt-ca."),
     // Log lines and help.
     switch("--debug", ALL, Group::Output, "Say more on stderr (-dd: still more)")
         .short('d', ALL)

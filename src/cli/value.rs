@@ -14,6 +14,10 @@ use bytes::Bytes;
 use super::error::shown;
 use crate::config::{Framing, QoS, Ready, Source, TimingFormat, Version};
 
+mod tls;
+
+pub use tls::{Protocol, Version as TlsVersion};
+
 /// A value that an argument can be.
 pub trait FromArg: Sized {
     /// # Errors

@@ -184,6 +184,8 @@ pub enum Kind {
     Refused,
     /// Login denied.
     Login,
+    /// The client certificate was refused, or is missing.
+    Tls,
     /// No connection came to be: the network's own error says why.
     Unreachable,
 }
@@ -218,6 +220,7 @@ impl Failure {
                 (Kind::TimedOut, format!("no answer to our Ping within {} s", limit.as_secs_f64()))
             }
             Lost::Io(text) => (Kind::Lost, format!("connection lost: {text}")),
+            Lost::Refused(text) => (Kind::Tls, format!("the TLS handshake failed: {text}")),
             Lost::Violation(_, text) => (Kind::Protocol, format!("the server broke the protocol: {text}")),
             Lost::TooLarge(limit) => {
                 let text = format!("message above the limit of {limit} bytes (--max-message raises it)");

@@ -1,5 +1,7 @@
 //! Why no connection came about.
 
+mod alert;
+mod distrust;
 mod hint;
 mod text;
 
@@ -9,9 +11,14 @@ use std::{
     time::Duration,
 };
 
-use super::{redirect::Fault, retry_after};
+use super::{redirect, retry_after};
 
 pub(super) use text::socks_reply;
+
+pub use self::{
+    alert::{Alert, Clue},
+    distrust::{Distrust, Fault},
+};
 
 /// A step on the way to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +46,6 @@ pub struct Peer {
     pub host: String,
     /// Port.
     pub port: u16,
-}
-
-/// Why a certificate is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Distrust {
-    /// Signed by nobody known here.
-    UnknownIssuer,
-    /// Signed by itself, or the chain ends in a root that is not known here.
-    SelfSigned,
-    /// Past its validity.
-    Expired,
-    /// Before its validity.
-    NotYetValid,
-    /// It is for other names than this.
-    WrongName(String),
-    /// Anything else, in the TLS library's words.
-    Other(String),
 }
 
 /// An answer other than 101.
@@ -174,20 +164,41 @@ pub enum Error {
     Tls {
         /// Whom we asked.
         peer: Peer,
-        /// What the TLS library said.
+        /// What the peer or the TLS library said.
         why: String,
-        /// The peer's first bytes were no TLS record.
-        not_tls: bool,
+        /// What it is probably about.
+        clue: Clue,
     },
     /// The certificate is not trusted.
     Untrusted {
         /// Whom we asked.
         peer: Peer,
         /// Why not.
-        why: Distrust,
+        why: Box<Distrust>,
     },
-    /// The file of `--cafile` cannot be used.
+    /// The file of `--cafile`, or the directory of `--capath`, cannot be used.
     CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The client certificate or its key (`--cert`, `--key`, `--pkcs12`) cannot be used.
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The server's key is none of `--pin`.
+    Pin {
+        /// Whom we asked.
+        peer: Peer,
+        /// The key that it has, as `--pin` would name it.
+        key: String,
+    },
+    /// The file of `--pin` cannot be used.
+    PinFile {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -216,7 +227,7 @@ pub enum Error {
         /// The status code of HTTP.
         status: u16,
         /// Why it is not followed.
-        fault: Fault,
+        fault: redirect::Fault,
     },
     /// The connection broke during the upgrade.
     Lost {
@@ -242,8 +253,11 @@ impl Error {
             Error::Tls { .. } => 35,
             Error::Lost { .. } => 56,
             Error::Untrusted { .. } => 60,
+            Error::PinFile { .. } => 26,
+            Error::ClientCertificate { .. } => 58,
             Error::CaFile { .. } => 77,
             Error::Proxy { .. } => 97,
+            Error::Pin { .. } => 90,
         }
     }
 
@@ -252,7 +266,9 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Request(_) | Error::NoTls | Error::Untrusted { .. } | Error::CaFile { .. } => true,
+            Error::ClientCertificate { .. } | Error::Pin { .. } | Error::PinFile { .. } => true,
             Error::Redirect { .. } => true,
+            Error::Tls { clue, .. } => clue.is_permanent(),
             Error::Refused { refusal, .. } => refusal.is_permanent(),
             Error::Proxy { why, .. } => why.is_permanent(),
             _ => false,

@@ -22,8 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use error::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
-pub use redirect::Fault;
+pub use error::{Alert, Clue, Distrust, Error, Fault, Obstacle, Peer, Phase, Refusal};
+pub use redirect::Fault as RedirectFault;
 pub use retry_after::LONGEST as LONGEST_RETRY_AFTER;
 pub use ws::{Connection, Read};
 
@@ -33,13 +33,13 @@ use crate::{
     sys::PollFd,
 };
 
-/// What all connections of a process share: the TLS connector. It is made when the first one needs it, while
-/// the network is busy, for reading the CA bundle takes some 65 ms.
+/// What all connections of a process share: the TLS context. It is made when the first one needs it, while the
+/// network is busy: reading the files takes time.
 pub struct Shared {
     #[cfg(feature = "tls")]
     tls: config::Tls,
     #[cfg(feature = "tls")]
-    connector: Option<native_tls::TlsConnector>,
+    context: Option<tls::Context>,
 }
 
 impl Shared {
@@ -50,17 +50,34 @@ impl Shared {
             #[cfg(feature = "tls")]
             tls: tls.clone(),
             #[cfg(feature = "tls")]
-            connector: None,
+            context: None,
         }
     }
 
     #[cfg(feature = "tls")]
-    fn connector(&mut self, peer: &Peer) -> Result<&native_tls::TlsConnector, Error> {
-        if self.connector.is_none() {
-            self.connector = Some(tls::connector(&self.tls, peer)?);
+    fn context(&mut self, peer: &Peer) -> Result<&tls::Context, Error> {
+        if self.context.is_none() {
+            if self.tls.insecure {
+                log::warn!("--insecure: the server's certificate is not checked");
+            }
+            self.context = Some(tls::Context::new(&self.tls, peer)?);
         }
         // Just made where it was missing.
-        Ok(self.connector.as_ref().expect("the connector is there"))
+        Ok(self.context.as_ref().expect("the context is there"))
+    }
+
+    /// What follows a failed handshake: another attempt, once in a process, where it was for want of a CA and the
+    /// system has more of them than were looked at.
+    #[cfg(feature = "tls")]
+    fn widened(&mut self, error: Error) -> Result<Step, Error> {
+        let wants_ca = matches!(&error, Error::Untrusted { why, .. } if why.wants_ca());
+        match self.context.as_mut().is_some_and(|context| wants_ca && context.widen()) {
+            true => {
+                log::debug!("{error}: trying again with the system's bundle of CA certificates");
+                Ok(Step::Go(State::Start))
+            }
+            false => Err(error),
+        }
     }
 }
 
@@ -202,10 +219,10 @@ impl Connector {
         if now >= self.deadline {
             return Err(self.timed_out());
         }
-        // The CA bundle is read while the network is under way.
+        // Certificates and keys are read while the network is under way.
         #[cfg(feature = "tls")]
         if self.endpoint.url.scheme.is_tls() {
-            shared.connector(&self.peer)?;
+            shared.context(&self.peer)?;
         }
         Ok(None)
     }
@@ -273,9 +290,10 @@ impl Connector {
                 Some(stream) => self.dialed(stream, shared, now),
             },
             #[cfg(feature = "tls")]
-            State::Tls(mut handshake) => match handshake.advance()? {
-                None => Ok(Step::Wait(State::Tls(handshake))),
-                Some(stream) => self.secured(stream, now),
+            State::Tls(mut handshake) => match handshake.advance() {
+                Ok(None) => Ok(Step::Wait(State::Tls(handshake))),
+                Ok(Some(stream)) => self.secured(stream, now),
+                Err(error) => shared.widened(error),
             },
             State::Upgrading(mut upgrade) => match upgrade.advance(now) {
                 Ok(None) => Ok(Step::Wait(State::Upgrading(upgrade))),
@@ -369,10 +387,11 @@ impl Connector {
             self.phase = Phase::Tls;
             let given = self.endpoint.tls.servername.as_deref();
             let name = tls::server_name(given.unwrap_or(&self.peer.host));
-            let connector = shared.connector(&self.peer)?;
-            return match tls::Handshake::start(connector, &name, &self.peer, socket)? {
-                Ok(stream) => self.secured(stream, now),
-                Err(handshake) => Ok(Step::Wait(State::Tls(handshake))),
+            let context = shared.context(&self.peer)?;
+            return match tls::Handshake::start(context, &name, &self.peer, socket) {
+                Ok(Ok(stream)) => self.secured(stream, now),
+                Ok(Err(handshake)) => Ok(Step::Wait(State::Tls(handshake))),
+                Err(error) => shared.widened(error),
             };
         }
         self.transported(stream::Stream::bare(socket))

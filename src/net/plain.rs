@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     out::Out,
-    stream::{Stream, error_text},
+    stream::{Stream, alert, error_text},
     ws::{READ_BUFFER, Read, WRITE_BUFFER},
 };
 use crate::proto::link::{Kind, Lost, Received, Transmit};
@@ -47,7 +47,10 @@ impl Plain {
             {
                 Lost::Closed
             }
-            Err(error) => Lost::Io(error_text(&error)),
+            Err(error) => match alert(&error).filter(|alert| alert.is_about_us()) {
+                Some(alert) => Lost::Refused(alert.with_hint()),
+                None => Lost::Io(error_text(&error)),
+            },
         };
         *sticky = Some(lost.clone());
         Read::Lost(lost)

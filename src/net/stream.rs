@@ -1,7 +1,7 @@
 //! One byte stream: TCP, plain or under TLS, as tungstenite needs it.
 //!
-//! It hides nothing that poll(2) must know: which direction blocked last is recorded, because native-tls
-//! does not tell it, and what was taken is counted.
+//! It hides nothing that poll(2) must know: which direction blocked last is recorded, because a TLS
+//! library need not tell it, and what was taken is counted.
 
 use std::{
     fmt,
@@ -11,10 +11,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-#[cfg(feature = "tls")]
-use native_tls::TlsStream;
-
+use super::error::Alert;
 use super::local;
+#[cfg(feature = "tls")]
+use super::tls::Session;
 use crate::sys::PollFlags;
 
 /// The socket below TLS. Swallows EINTR and remembers what blocked.
@@ -110,12 +110,12 @@ fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 enum Inner {
     Plain(Socket),
     #[cfg(feature = "tls")]
-    Tls(Box<TlsStream<Socket>>),
+    Tls(Box<Session>),
 }
 
 /// A connected, non-blocking byte stream.
 ///
-/// `write` goes on until the stream would block and then reports what it took: native-tls takes 16 KiB at a
+/// `write` goes on until the stream would block and then reports what it took: TLS takes 16 KiB at a
 /// time, and a caller that moves the rest of a large buffer after each of them takes quadratic time.
 pub struct Stream {
     inner: Inner,
@@ -166,8 +166,8 @@ impl Stream {
 
     /// A stream under TLS, after its handshake.
     #[cfg(feature = "tls")]
-    pub(super) fn tls(tls: TlsStream<Socket>) -> Stream {
-        Stream::over(Inner::Tls(Box::new(tls)))
+    pub(super) fn tls(session: Box<Session>) -> Stream {
+        Stream::over(Inner::Tls(session))
     }
 
     fn over(inner: Inner) -> Stream {
@@ -240,10 +240,10 @@ impl Stream {
             Inner::Plain(_) => true,
             #[cfg(feature = "tls")]
             Inner::Tls(tls) => {
-                tls.get_mut().blocked = PollFlags::empty();
+                tls.socket_mut().blocked = PollFlags::empty();
                 if matches!(tls.shutdown(), Err(error) if error.kind() == ErrorKind::WouldBlock) {
                     self.end = End::Waiting;
-                    self.write_wants = tls.get_ref().blocked;
+                    self.write_wants = tls.socket().blocked;
                     return false;
                 }
                 true
@@ -255,7 +255,7 @@ impl Stream {
         match &self.inner {
             Inner::Plain(socket) => socket,
             #[cfg(feature = "tls")]
-            Inner::Tls(tls) => tls.get_ref(),
+            Inner::Tls(tls) => tls.socket(),
         }
     }
 
@@ -263,7 +263,7 @@ impl Stream {
         match &mut self.inner {
             Inner::Plain(socket) => socket.blocked = PollFlags::empty(),
             #[cfg(feature = "tls")]
-            Inner::Tls(tls) => tls.get_mut().blocked = PollFlags::empty(),
+            Inner::Tls(tls) => tls.socket_mut().blocked = PollFlags::empty(),
         }
     }
 
@@ -358,6 +358,11 @@ impl fmt::Debug for Stream {
 fn is_unexpected_eof(error: &io::Error) -> bool {
     error.kind() == ErrorKind::UnexpectedEof
         || (error.kind() == ErrorKind::Other && error.to_string().contains("unexpected eof while reading"))
+}
+
+/// The TLS alert that an I/O error of a [`Stream`] is.
+pub(super) fn alert(error: &io::Error) -> Option<&Alert> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// The text of an I/O error as strerror(3) has it, or the reason out of an OpenSSL error line.

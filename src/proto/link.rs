@@ -72,6 +72,9 @@ pub enum Lost {
     Eof,
     /// The operating system or TLS reported an error: its text.
     Io(String),
+    /// The peer refused our TLS client certificate, or the want of one, by an alert that in TLS 1.3 comes in place of
+    /// the first data (RFC 8446 section 4.4.2.4): its text, with what helps.
+    Refused(String),
     /// The peer broke the WebSocket protocol; we sent Close with the code (1002, 1007).
     Violation(u16, String),
     /// A message above the limit in bytes; we sent Close 1009.

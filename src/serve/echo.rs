@@ -193,7 +193,7 @@ impl Echo {
         self.pending = None;
         let why = describe(&lost);
         match lost {
-            Lost::Io(_) => Err(why),
+            Lost::Io(_) | Lost::Refused(_) => Err(why),
             // Half closed: what it asked for before is still due.
             Lost::Eof | Lost::Closed | Lost::Unanswered | Lost::Silent(_) => Ok(why),
             Lost::Violation(..) | Lost::TooLarge(_) => {
@@ -216,7 +216,7 @@ fn describe(lost: &Lost) -> String {
         Lost::Unanswered | Lost::Silent(_) => String::from("no answer"),
         Lost::Closed => String::from("closed"),
         Lost::Eof => String::from("end of stream without Close"),
-        Lost::Io(text) => text.clone(),
+        Lost::Io(text) | Lost::Refused(text) => text.clone(),
         Lost::Violation(code, text) => format!("protocol violation, Close {code}: {text}"),
         Lost::TooLarge(limit) => format!("message above {limit} bytes, Close 1009"),
     }

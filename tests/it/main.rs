@@ -53,4 +53,9 @@ mod stall;
 mod timing;
 #[cfg(feature = "tls")]
 mod tls;
+// Of native-tls less is asked: these are what OpenSSL is there for.
+#[cfg(all(feature = "tls", not(feature = "native-tls")))]
+mod tls_client;
+#[cfg(all(feature = "tls", not(feature = "native-tls")))]
+mod tls_options;
 mod usage;

@@ -71,6 +71,8 @@ const COVERED_IN_ALL: &[(&str, &str)] = &[
     ("http_redirects::each_status_and_each_command", "--location"),
     ("http_redirects::too_many_and_in_a_circle", "--max-redirects"),
     ("secrets::a_password_is_asked_for_at_the_terminal", "--ask-password"),
+    ("tls_options::each_command_has_all_of_it", "--capath --cert --key --pkcs12 --key-password-file --pin"),
+    ("tls_options::each_command_has_all_of_it", "--tls-min --tls-max --alpn"),
     ("mq_flags::more_and_less_on_stderr", "-d --quiet --help"),
 ];
 

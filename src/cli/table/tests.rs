@@ -7,6 +7,7 @@ use crate::cli::{Invocation, command::Command, flags, parse_asking, tests::refus
 
 mod connection;
 mod mqtt;
+mod tls;
 
 /// The flag, the command, arguments, and a part of what comes of them.
 type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
@@ -106,13 +107,7 @@ const GOOD: &[Row] = &[
     ("--max-message", "echo", &["--max-message", "1k"], "max_message: 1024"),
     ("--max-message", "mqtt", &["--max-message=2M"], "max_message: 2097152"),
     ("--max-message", "serve", &["--max-message=77"], "max_message: 77"),
-    ("--cafile", "echo", &["--cafile", "ca.pem"], r#"cafile: Some("ca.pem")"#),
-    ("--cafile", "echo", &["--cacert", "ca.pem"], r#"cafile: Some("ca.pem")"#),
-    ("--cafile", "mqtt", &["--ca=ca.pem"], r#"cafile: Some("ca.pem")"#),
     ("--insecure", "echo", &["-k"], "insecure: true"),
-    ("--insecure", "mqtt", &["--insecure"], "insecure: true"),
-    ("--servername", "echo", &["--servername", "h.example"], r#"servername: Some("h.example")"#),
-    ("--servername", "mqtt", &["--servername=h"], r#"servername: Some("h")"#),
     ("--debug", "echo", &["-d"], "verbosity: Debug"),
     ("--debug", "mqtt", &["-dd"], "verbosity: Trace"),
     ("--debug", "serve", &["--debug"], "verbosity: Debug"),
@@ -172,9 +167,7 @@ const GOOD: &[Row] = &[
     ("--no-proxy", "cat", &["--no-proxy="], "NoProxy { all: false, entries: [] }"),
     ("--close-timeout", "cat", &["--close-timeout", "0"], "close_timeout: 0ns"),
     ("--max-message", "cat", &["--max-message", "1k"], "max_message: 1024"),
-    ("--cafile", "cat", &["--cafile", "ca.pem"], r#"cafile: Some("ca.pem")"#),
     ("--insecure", "cat", &["-k"], "insecure: true"),
-    ("--servername", "cat", &["--servername", "h.example"], r#"servername: Some("h.example")"#),
     ("--debug", "cat", &["-dd"], "verbosity: Trace"),
     ("--quiet", "cat", &["--quiet"], "verbosity: Quiet"),
 ];
@@ -298,12 +291,6 @@ const BAD: &[Row] = &[
     ("--max-message", "echo", &["--max-message", "0"], "at least 1 byte"),
     ("--max-message", "mqtt", &["--max-message", "5G"], "at most 4G"),
     ("--max-message", "serve", &["--max-message", "1.5k"], "not '1.5k'"),
-    ("--cafile", "echo", &["--cafile", ""], "takes the name of a file"),
-    ("--cafile", "mqtt", &["--cafile"], "--cafile needs a value: FILE"),
-    ("--insecure", "echo", &["--insecure=yes"], "takes no value"),
-    ("--insecure", "mqtt", &["--insecure=yes"], "takes no value"),
-    ("--servername", "echo", &["--servername", "a/b"], "takes a host name, not 'a/b'"),
-    ("--servername", "mqtt", &["--servername", ""], "takes a host name, not ''"),
     ("--debug", "echo", &["--debug=2"], "takes no value"),
     ("--debug", "mqtt", &["-d", "--quiet"], "--quiet and -d"),
     ("--debug", "serve", &["-d5"], "unknown option -5 in '-d5'"),
@@ -372,9 +359,7 @@ const BAD: &[Row] = &[
     ("--no-proxy", "cat", &["--no-proxy"], "--no-proxy needs a value: LIST"),
     ("--close-timeout", "cat", &["--close-timeout", "."], "takes a number of seconds"),
     ("--max-message", "cat", &["--max-message", "0"], "at least 1 byte"),
-    ("--cafile", "cat", &["--cafile", ""], "takes the name of a file"),
     ("--insecure", "cat", &["-k=yes"], "-k takes no value"),
-    ("--servername", "cat", &["--servername", "a/b"], "takes a host name, not 'a/b'"),
     ("--debug", "cat", &["-d", "--quiet"], "--quiet and -d"),
     ("--quiet", "cat", &["-q"], "say --quiet"),
     ("--help", "cat", &["-h"], "the host belongs in the URL"),
@@ -394,7 +379,7 @@ const LONG: &str = "\
 type Case = (&'static str, &'static str, Vec<&'static str>, &'static str);
 
 /// The rows as command lines: with a URL where it is obligatory, and those of `mqtt` for its kin too.
-fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row]) -> Vec<Case> {
+fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row], tls: &[Row]) -> Vec<Case> {
     let mut cases = Vec::new();
     for (flag, args, part) in clients {
         for command in Command::ALL.into_iter().filter(|command| *command != Command::Serve) {
@@ -403,13 +388,15 @@ fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row]) -> Vec<Case> {
             cases.push((*flag, name, [&[name, "ws://localhost"], least, args].concat(), *part));
         }
     }
-    for (flag, command, args, part) in rows.iter().chain(kin) {
+    let tls =
+        ["echo", "cat", "mqtt"].map(|command| tls.iter().map(move |row| (row.0, command, row.2, row.3)));
+    for (flag, command, args, part) in rows.iter().chain(kin).copied().chain(tls.into_iter().flatten()) {
         let mut add = |command: &'static str, least: &[&'static str]| {
             let url = if command == "echo" { &[][..] } else { &["ws://localhost"] };
-            cases.push((*flag, command, [&[command], url, least, args].concat(), *part));
+            cases.push((flag, command, [&[command], url, least, args].concat(), part));
         };
         add(command, &[]);
-        if *command != "mqtt" || !mqtt::SHARED.contains(flag) {
+        if command != "mqtt" || !mqtt::SHARED.contains(&flag) {
             continue;
         }
         for name in ["pub", "sub", "rr"] {
@@ -425,11 +412,11 @@ fn cases(rows: &[Row], kin: &[Row], clients: &[connection::Row]) -> Vec<Case> {
 }
 
 fn good() -> Vec<Case> {
-    cases(GOOD, mqtt::GOOD, connection::GOOD)
+    cases(GOOD, mqtt::GOOD, connection::GOOD, tls::GOOD)
 }
 
 fn bad() -> Vec<Case> {
-    cases(BAD, mqtt::BAD, connection::BAD)
+    cases(BAD, mqtt::BAD, connection::BAD, tls::BAD)
 }
 
 #[test]

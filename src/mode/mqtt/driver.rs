@@ -284,8 +284,9 @@ impl Driver {
                 ", soon after CONNACK and time after time: another client probably uses the same client id (-i {id})"
             ));
         }
-        let permanent =
-            rival || failure.kind == Kind::Login || matches!(lost, Lost::Violation(..) | Lost::TooLarge(_));
+        let permanent = rival
+            || failure.kind == Kind::Login
+            || matches!(lost, Lost::Violation(..) | Lost::TooLarge(_) | Lost::Refused(_));
         if permanent || !self.try_again() {
             self.phase = Phase::Ended;
             self.failure.get_or_insert(failure);

@@ -1,6 +1,6 @@
 //! What may help, naming the option.
 
-use super::{Distrust, Error, Obstacle, Phase, Refusal};
+use super::{Error, Obstacle, Phase, Refusal};
 use crate::net::redirect;
 
 impl Error {
@@ -19,10 +19,9 @@ impl Error {
             }
             Error::Proxy { why, .. } => return obstacle_hint(why),
             Error::TimedOut { .. } => "--connect-timeout SEC waits longer",
-            Error::Tls { not_tls: true, .. } => {
-                "the port does not speak TLS: use ws:// (mqtt:// in place of mqtts://), or another port"
-            }
-            Error::Untrusted { why, .. } => return Some(distrust_hint(why)),
+            Error::Tls { clue, .. } => return clue.hint().map(str::to_owned),
+            Error::Untrusted { why, .. } => return Some(why.hint()),
+            Error::Pin { .. } => "--pin takes that key too; is it another server, or has it a new key?",
             Error::Violation { speaks_tls: true, .. } => "the port speaks TLS: use wss://",
             Error::Refused { refusal, .. } => return refusal_hint(refusal),
             Error::Redirect { fault, .. } => return fault.hint().map(str::to_owned),
@@ -32,23 +31,17 @@ impl Error {
     }
 }
 
-fn distrust_hint(why: &Distrust) -> String {
-    let text = match why {
-        Distrust::UnknownIssuer => "--cafile FILE names the CA to trust (PEM); --insecure checks nothing",
-        Distrust::SelfSigned => {
-            "--cafile FILE with this certificate or its root (PEM) trusts it; --insecure checks nothing"
-        }
-        Distrust::Expired | Distrust::NotYetValid => "is this clock right? --insecure checks nothing",
-        Distrust::WrongName(_) => "--servername NAME asks for and checks another name",
-        Distrust::Other(_) => "--insecure checks nothing",
-    };
-    text.to_owned()
-}
-
 fn refusal_hint(refusal: &Refusal) -> Option<String> {
     let text = match refusal.status {
         status if redirect::is_redirect(status) => "--location follows redirects",
         400 if find(&refusal.body, b"HTTPS port") => "the port speaks TLS: use wss://",
+        // nginx's words: it lets the handshake pass and refuses the request.
+        400 if find(&refusal.body, b"No required SSL certificate") => {
+            "the server wants a client certificate: --cert FILE with --key FILE, or --pkcs12 FILE, gives one"
+        }
+        400 if find(&refusal.body, b"SSL certificate error") => {
+            "the server does not trust the client certificate of --cert or --pkcs12"
+        }
         401 => "--auth USER:PASSWORD or --bearer-file FILE sends a login",
         403 => "--origin ORIGIN or a login may be wanted",
         404 => "check the path of the URL",

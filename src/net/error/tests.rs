@@ -41,8 +41,66 @@ fn what_to_try_again() {
         assert!(refused(status).is_permanent(), "{status}");
     }
     assert_eq!(refused(503).retry_after(0), Some(Duration::from_secs(120)));
-    assert!(Error::Untrusted { peer: peer(), why: Distrust::Expired }.is_permanent());
+    assert!(
+        Error::Untrusted { peer: peer(), why: Box::new(Distrust::bare(Fault::Expired(None))) }.is_permanent()
+    );
     assert!(!Error::Lost { peer: peer(), why: String::new() }.is_permanent());
+}
+
+#[test]
+fn what_a_certificate_says_is_bounded_and_escaped() {
+    let says = |fault: Fault, depth: u32| {
+        let [subject, issuer] = ["CN=a\x1b[2J", "CN=b"].map(|name| Some(name.to_owned()));
+        Distrust { fault, depth, subject, issuer }.to_string()
+    };
+    let date = || Some(String::from("2020-01-01 00:00:00 UTC"));
+    assert_eq!(says(Fault::Expired(date()), 0), "it expired on 2020-01-01 00:00:00 UTC");
+    assert_eq!(
+        says(Fault::Expired(date()), 1),
+        r"of the CA CN=a\x1b[2J in its chain: it expired on 2020-01-01 00:00:00 UTC"
+    );
+    assert_eq!(
+        says(Fault::UnknownIssuer, 0),
+        "its issuer is unknown here: CN=b, whose certificate the server did not send"
+    );
+    assert_eq!(says(Fault::UnknownIssuer, 1), "its issuer is unknown here: CN=b");
+    assert_eq!(says(Fault::SelfSigned, 2), "its root is unknown here: CN=b");
+    assert!(says(Fault::NoRoots, 0).ends_with("no CA certificates were found on this system"));
+    let wrong = |names: Vec<String>| says(Fault::WrongName { wanted: "h".into(), names: Some(names) }, 0);
+    assert_eq!(wrong(Vec::new()), "it is not for h, nor for any other host: there is no name in it");
+    assert_eq!(wrong(vec!["a".into(), "*.b".into()]), "it is not for h, but for a, *.b");
+    let many = wrong(vec!["\x07".repeat(300); 1000]);
+    assert!(many.ends_with("… and 992 more") && many.len() < 300, "{many}");
+}
+
+#[test]
+fn what_an_alert_is_about() {
+    let alert = |number, given: Option<&str>, late| Alert { number, given: given.map(str::to_owned), late };
+    let cases = [
+        (116, None, true, Clue::WantsCertificate),
+        // Go's servers say bad_certificate in TLS 1.2 where there is none.
+        (42, None, true, Clue::WantsCertificate),
+        (40, None, true, Clue::WantsCertificate),
+        // Before the server's certificate it is about ciphers.
+        (40, None, false, Clue::None),
+        (45, Some("c.pem"), true, Clue::RefusedCertificate),
+        (48, Some("c.pem"), false, Clue::RefusedCertificate),
+        (70, Some("c.pem"), false, Clue::Versions),
+        (120, None, false, Clue::Protocols),
+        (80, None, true, Clue::None),
+    ];
+    for (number, given, late, clue) in cases {
+        let alert = alert(number, given, late);
+        assert_eq!(alert.clue(), clue, "{alert}");
+        assert_eq!(alert.is_about_us(), alert.with_hint().contains("--cert"), "{alert}");
+        assert!(!alert.is_about_us() || clue.is_permanent(), "{alert}");
+    }
+    assert_eq!(
+        alert(45, Some("c\n.pem"), true).to_string(),
+        r"the server refused the client certificate c\n.pem: alert certificate_expired"
+    );
+    assert_eq!(alert(80, None, true).to_string(), "the server refused it: alert internal_error");
+    assert_eq!(alert(200, None, true).to_string(), "the server refused it: alert 200");
 }
 
 fn obstacle(status: u16, reason: &str, body: &[u8]) -> Error {

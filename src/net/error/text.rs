@@ -3,9 +3,10 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    path::Path,
 };
 
-use super::{Distrust, Error, Obstacle, Peer, Phase, Refusal};
+use super::{Clue, Error, Obstacle, Peer, Phase, Refusal};
 use crate::{
     net::redirect,
     proto::format::{escape, excerpt},
@@ -61,17 +62,17 @@ impl fmt::Display for Error {
             Error::TimedOut { phase, peer, limit } => {
                 write!(f, "timed out after {} s in phase {phase}: {peer}", limit.as_secs_f64())
             }
-            Error::Tls { peer, why, not_tls } => {
+            Error::Tls { peer, why, clue } => {
                 write!(f, "TLS handshake with {peer} failed: {}", excerpt(why.as_bytes()))?;
-                if *not_tls { f.write_str(" (the answer is not TLS)") } else { Ok(()) }
+                if *clue == Clue::NotTls { f.write_str(" (the answer is not TLS)") } else { Ok(()) }
             }
             Error::Untrusted { peer, why } => {
                 write!(f, "the certificate of {peer} is not trusted: {why}")
             }
-            Error::CaFile { path, why } => {
-                let path = path.to_string_lossy();
-                write!(f, "cannot use the CA file {}: {}", excerpt(path.as_bytes()), excerpt(why.as_bytes()))
-            }
+            Error::CaFile { path, why } => unusable(f, "CA file", path, why),
+            Error::ClientCertificate { path, why } => unusable(f, "client certificate or key", path, why),
+            Error::PinFile { path, why } => unusable(f, "file of --pin", path, why),
+            Error::Pin { peer, key } => write!(f, "the public key of {peer} is none of --pin: it is {key}"),
             Error::Violation { peer, why, .. } => write!(f, "upgrade with {peer} failed: {why}"),
             Error::Refused { peer, refusal } => write!(f, "upgrade refused by {peer}: {refusal}"),
             Error::Redirect { peer, status, fault } => {
@@ -84,17 +85,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Distrust::UnknownIssuer => f.write_str("its issuer is unknown here"),
-            Distrust::SelfSigned => f.write_str("it is self-signed, or its root is unknown here"),
-            Distrust::Expired => f.write_str("it has expired"),
-            Distrust::NotYetValid => f.write_str("it is not yet valid"),
-            Distrust::WrongName(name) => write!(f, "it is not for {}", excerpt(name.as_bytes())),
-            Distrust::Other(text) => f.write_str(&excerpt(text.as_bytes())),
-        }
-    }
+fn unusable(f: &mut fmt::Formatter<'_>, what: &str, path: &Path, why: &str) -> fmt::Result {
+    let path = path.to_string_lossy();
+    write!(f, "cannot use the {what} {}: {}", excerpt(path.as_bytes()), excerpt(why.as_bytes()))
 }
 
 impl fmt::Display for Refusal {

@@ -3,7 +3,7 @@
 mod request;
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     net::{
         error::{Error, Peer, Refusal},
         redirect::is_redirect,
-        stream::{Stream, error_text},
+        stream::{Stream, alert, error_text},
         ws::Connection,
     },
     proto::{
@@ -99,7 +99,7 @@ impl Upgrade {
                 Ok(Some(0)) => return Err(self.ended(None)),
                 Ok(Some(fresh)) => fresh,
                 Ok(None) => break,
-                Err(why) => return Err(self.ended(Some(why))),
+                Err(error) => return Err(self.ended(Some(error))),
             };
             if self.refused.is_some() {
                 if self.body_complete() {
@@ -158,7 +158,7 @@ impl Upgrade {
     }
 
     /// Reads once. `None`: nothing there.
-    fn read(&mut self) -> Result<Option<usize>, String> {
+    fn read(&mut self) -> io::Result<Option<usize>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let mut buf = [0; 4096];
         match stream.read(&mut buf) {
@@ -167,7 +167,7 @@ impl Upgrade {
                 Ok(Some(n))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error_text(&error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -294,16 +294,16 @@ impl Upgrade {
     }
 
     /// The stream came to its end, by an error or without.
-    fn ended(&mut self, why: Option<String>) -> Error {
+    fn ended(&mut self, error: Option<io::Error>) -> Error {
         if self.refused.is_some() {
             return self.refusal();
         }
-        match why {
-            // In TLS 1.3 a refused or missing client certificate shows only here (RFC 8446 section 4.4.2.4).
-            Some(why) if self.tls && why.contains("alert") => {
-                Error::Tls { peer: self.peer.clone(), why, not_tls: false }
-            }
-            Some(why) => self.lost(why),
+        // In TLS 1.3 a refused or missing client certificate shows only here (RFC 8446 section 4.4.2.4).
+        if let Some(alert) = error.as_ref().and_then(alert) {
+            return Error::Tls { peer: self.peer.clone(), why: alert.to_string(), clue: alert.clue() };
+        }
+        match error {
+            Some(error) => self.lost(error_text(&error)),
             None if self.received.is_empty() => {
                 self.lost(String::from("the server closed it without an answer"))
             }

@@ -13,6 +13,8 @@ pub mod proxies;
 pub mod rabbitmq;
 pub mod readme;
 pub mod scripted;
+#[cfg(feature = "tls")]
+pub mod tls_servers;
 pub mod watcher;
 pub mod websockets;
 

@@ -1,0 +1,129 @@
+//! The options of TLS.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
+
+use crate::{
+    cli::{
+        error::{UsageError, shown},
+        low::{LowArgs, LowTls},
+    },
+    config::{
+        Identity, KeyPassword, Pins, Tls,
+        url::{self, Purpose},
+    },
+};
+
+/// The longest password of a key, in bytes: OpenSSL takes no more.
+const PASSWORD: usize = 1024;
+/// The longest list of ALPN, length bytes included (RFC 7301 section 3.1).
+const PROTOCOLS: usize = 65_535;
+
+/// What is said of TLS. Files are opened, where `used`, so that a wrong name is told at the start.
+pub fn tls(low: &LowArgs, used: bool) -> Result<Tls, UsageError> {
+    let low = &low.tls;
+    let (min, max) = (low.min.map(|version| version.0), low.max.map(|version| version.0));
+    if let (Some(min), Some(max)) = (min, max) {
+        if min > max {
+            return Err(UsageError::new(format!("--tls-min {min} is above --tls-max {max}")));
+        }
+    }
+    if let Some(name) = &low.servername {
+        check_servername(name)?;
+    }
+    let alpn: Vec<String> = low.alpn.iter().map(|protocol| protocol.0.clone()).collect();
+    if alpn.iter().map(|name| name.len() + 1).sum::<usize>() > PROTOCOLS {
+        return Err(UsageError::new(format!("--alpn: the names are more than {PROTOCOLS} bytes together")));
+    }
+    if used {
+        check_files(low)?;
+    }
+    Ok(Tls {
+        cafile: low.cafile.clone(),
+        capath: low.capath.clone(),
+        insecure: low.insecure,
+        servername: low.servername.clone(),
+        identity: identity(low)?,
+        min,
+        max,
+        alpn,
+        pins: low.pin.clone(),
+    })
+}
+
+/// A name as a URL's host is one: the same rules, the same words.
+fn check_servername(name: &str) -> Result<(), UsageError> {
+    let wrong = name.contains(['/', '?', '#', '@', ':', '[', ']']);
+    if wrong || url::parse(&format!("wss://{name}"), Purpose::WebSocket).is_err() {
+        return Err(UsageError::new(format!("--servername takes a host name, not {}", shown(name))));
+    }
+    Ok(())
+}
+
+/// The files that are read when TLS begins.
+fn check_files(low: &LowTls) -> Result<(), UsageError> {
+    let pins = match &low.pin {
+        Some(Pins::File(path)) => Some(path),
+        _ => None,
+    };
+    let files = [
+        ("--cafile", low.cafile.as_ref(), 77),
+        ("--cert", low.cert.as_ref(), 58),
+        ("--key", low.key.as_ref(), 58),
+        ("--pkcs12", low.pkcs12.as_ref(), 58),
+        ("--pin", pins, 26),
+    ];
+    for (flag, path, status) in files {
+        let Some(path) = path else { continue };
+        File::open(path).map_err(|error| unreadable(flag, path, status, &error.to_string()))?;
+    }
+    let Some(path) = &low.capath else { return Ok(()) };
+    fs::read_dir(path).map(drop).map_err(|error| unreadable("--capath", path, 77, &error.to_string()))
+}
+
+fn unreadable(flag: &str, path: &Path, status: u8, why: &str) -> UsageError {
+    UsageError::with_status(status, format!("{flag} {}: {why}", shown(&path.to_string_lossy())))
+}
+
+fn identity(low: &LowTls) -> Result<Option<Identity>, UsageError> {
+    let password = low.key_password_file.as_deref().map(read_password).transpose()?;
+    match (&low.cert, &low.pkcs12) {
+        (Some(_), Some(_)) => {
+            Err(UsageError::new("--cert and --pkcs12 both give the client certificate: say one of them"))
+        }
+        (None, Some(_)) if low.key.is_some() => {
+            Err(UsageError::new("--pkcs12 brings the key along: --key belongs to --cert"))
+        }
+        (Some(cert), None) => Ok(Some(Identity::Pem { cert: cert.clone(), key: low.key.clone(), password })),
+        (None, Some(file)) => Ok(Some(Identity::Pkcs12 { file: file.clone(), password })),
+        (None, None) if low.key.is_some() => {
+            Err(UsageError::new("--key needs --cert: the certificate that goes with it"))
+        }
+        (None, None) if password.is_some() => {
+            Err(UsageError::new("--key-password-file needs --cert or --pkcs12"))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The only line of a file.
+fn read_password(path: &Path) -> Result<KeyPassword, UsageError> {
+    let fail = |why: &str| unreadable("--key-password-file", path, 26, why);
+    let mut content = Vec::new();
+    // Beyond the longest password and a line end there is only an error to find.
+    File::open(path)
+        .and_then(|file| file.take(PASSWORD as u64 + 3).read_to_end(&mut content))
+        .map_err(|error| fail(&error.to_string()))?;
+    let text = String::from_utf8(content).map_err(|_| fail("it is not UTF-8"))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line {
+        line if line.contains('\n') => Err(fail("it has more than one line")),
+        line if line.contains('\0') => Err(fail("it has a NUL in it")),
+        line if line.len() > PASSWORD => Err(fail(&format!("it has more than {PASSWORD} bytes"))),
+        line => Ok(KeyPassword(line.to_owned())),
+    }
+}
