@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, IoSlice, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::OpenOptionsExt,
@@ -151,7 +151,7 @@ fn write(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
 #[cfg(target_os = "linux")]
 fn write_nowait(fd: BorrowedFd<'_>, data: &[u8]) -> rustix::io::Result<usize> {
     // The offset -1 is the file's own position, as write(2) has it.
-    rustix::io::pwritev2(fd, &[IoSlice::new(data)], u64::MAX, ReadWriteFlags::NOWAIT)
+    rustix::io::pwritev2(fd, &[io::IoSlice::new(data)], u64::MAX, ReadWriteFlags::NOWAIT)
 }
 
 fn writable(fd: BorrowedFd<'_>) -> io::Result<bool> {

@@ -166,6 +166,25 @@ fn a_file_that_others_can_use_is_warned_of() {
             wspipe(["echo", &server.ws("/"), "--quiet"]).args(option).run().status(0).says_nothing();
         }
     }
+    // Keys: there is no TLS at the other end, and it is said before.
+    #[cfg(feature = "tls")]
+    for (content, option, warned) in [
+        (&b"-----BEGIN PRIVATE KEY-----"[..], "--key", true),
+        (b"-----BEGIN EC PRIVATE KEY-----", "--cert", true),
+        (b"-----BEGIN CERTIFICATE-----", "--cert", false),
+        (b"x", "--pkcs12", true),
+        (b"xyzzy", "--key-password-file", true),
+    ] {
+        let file = secret_file(content, 0o644);
+        let file = file.to_string_lossy();
+        let with = match option {
+            "--key" | "--key-password-file" => &["--cert", "/dev/null"][..],
+            _ => &[],
+        };
+        let url = server.ws("/").replace("ws://", "wss://");
+        let run = wspipe(["echo", &url, option, &file]).args(with).run();
+        assert_eq!(run.stderr.matches("warning: ").count(), usize::from(warned), "{option}: {}", run.stderr);
+    }
     // As a shell hands it over: <(pass show x).
     let run = crate::support::bash(
         r#""$WSPIPE" echo "$1" --bearer-file <(echo xyzzy) --quiet -W 5"#,

@@ -249,6 +249,43 @@ fn tls_is_a_step_of_its_own() {
     has(&run, &["resolve", "connect"], Some("tls"));
 }
 
+#[test]
+fn a_proxy_is_a_step_of_its_own() {
+    let proxies = crate::support::proxies::shared();
+    let url = websockets::shared().url("/");
+    for proxy in proxies.urls() {
+        let run = wspipe(["echo", &url, "--proxy", &proxy, "--timing=json"]).run();
+        run.status(0);
+        has(&run, &["resolve", "connect", "proxy", "upgrade", "message"], None);
+    }
+    // Without its login.
+    let proxy = format!("http://127.0.0.1:{}", proxies.http_login);
+    let run = wspipe(["echo", &url, "--proxy", &proxy, "--timing=json"]).run();
+    run.status(97);
+    has(&run, &["resolve", "connect"], Some("proxy"));
+}
+
+#[test]
+fn redirects_are_in_the_total() {
+    let server = Scripted::start(|conn| {
+        if conn.index == 0 {
+            conn.head()?;
+            std::thread::sleep(Duration::from_millis(200));
+            conn.write("HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")?;
+            return conn.end();
+        }
+        conn.upgrade()?;
+        let (first, payload) = conn.frame()?;
+        conn.write(frame(first, &payload))?;
+        conn.messages_to_close().map(|_| ())
+    });
+    let run = wspipe(["echo", &server.ws("/"), "--location", "--timing=json"]).run();
+    run.status(0);
+    let line = &lines(&run)[0];
+    assert!(line["total_ms"].as_f64().expect("there is always a total") >= 200.0, "{line}");
+    server.finish();
+}
+
 // --- --max-rtt
 
 /// An echo server that lets each message wait so long.

@@ -176,7 +176,7 @@ fn certificates_and_keys_that_cannot_be_used() {
     ];
     let url = format!("wss://localhost:{}/echo", nginx().mutual);
     for (args, texts) in cases {
-        let run = echo(&url).args(args).run();
+        let run = echo(&url).args(args).args(["--quiet"]).run();
         run.status(58).stdout_is("").one_line(texts).never_says(&["guess-me-not", PASSWORD]);
     }
 }

@@ -61,7 +61,7 @@ pub fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError
         return Ok(Some(password.clone()));
     }
     if let Some(path) = &low.password_file {
-        return only_line(low, "--password-file", path).map(|line| Some(line.into()));
+        return only_line(low, "--password-file", path, MQTT_FIELD).map(|line| Some(line.into()));
     }
     if low.ask_password {
         let answer = (low.ask)("Password: ");
@@ -85,7 +85,7 @@ pub fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError
 /// The token of `--bearer-file` (RFC 6750 section 2.1, but any visible ASCII).
 pub fn bearer(low: &LowArgs, path: &Path) -> Result<String, UsageError> {
     let fail = |why: &str| unusable("--bearer-file", path, why);
-    let line = only_line(low, "--bearer-file", path)?;
+    let line = only_line(low, "--bearer-file", path, MQTT_FIELD)?;
     let text = String::from_utf8(line).map_err(|_| fail("it is not ASCII"))?;
     let token = header_value(&text).map_err(|why| fail(&format!("it {why}")))?;
     match token.find([' ', '\t']) {
@@ -99,20 +99,15 @@ fn unusable(option: &str, path: &Path, why: &str) -> UsageError {
     UsageError::with_status(26, format!("{option} {}: {why}", shown(&path.to_string_lossy())))
 }
 
-/// The only line of a file, without its end. Warns where others can read the file.
-fn only_line(low: &LowArgs, option: &str, path: &Path) -> Result<Vec<u8>, UsageError> {
+/// The only line of a file, without its end, at most `most` bytes long. Warns where others can read the file.
+pub fn only_line(low: &LowArgs, option: &str, path: &Path, most: usize) -> Result<Vec<u8>, UsageError> {
     let fail = |why: &str| unusable(option, path, why);
     let mut content = Vec::new();
-    // Beyond the longest password and a line end there is only an error to find.
-    let limit = MQTT_FIELD as u64 + 3;
+    // Beyond the longest line and its end there is only an error to find.
+    let limit = most as u64 + 3;
     File::open(path)
         .and_then(|file| {
-            if let Some(mode) = open_to_others(&file, path) {
-                low.warn(format!(
-                    "{option} {}: others can use this file too (mode {mode:03o}): chmod 600",
-                    shown(&path.to_string_lossy())
-                ));
-            }
+            warn_where_open(low, option, &file, path);
             file.take(limit).read_to_end(&mut content)
         })
         .map_err(|error| fail(&error.to_string()))?;
@@ -125,10 +120,20 @@ fn only_line(low: &LowArgs, option: &str, path: &Path) -> Result<Vec<u8>, UsageE
     if content.contains(&b'\n') {
         return Err(fail("it has more than one line"));
     }
-    if content.len() > MQTT_FIELD {
-        return Err(fail("it has more than 65535 bytes"));
+    if content.len() > most {
+        return Err(fail(&format!("it has more than {most} bytes")));
     }
     Ok(content)
+}
+
+/// Warns of a file with a secret in it that others can read.
+pub fn warn_where_open(low: &LowArgs, option: &str, file: &File, path: &Path) {
+    if let Some(mode) = open_to_others(file, path) {
+        low.warn(format!(
+            "{option} {}: others can use this file too (mode {mode:03o}): chmod 600",
+            shown(&path.to_string_lossy())
+        ));
+    }
 }
 
 /// The permissions of a regular file of which group or others have some.

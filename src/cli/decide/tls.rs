@@ -6,10 +6,11 @@ use std::{
     path::Path,
 };
 
+use super::secret;
 use crate::{
     cli::{
         error::{UsageError, shown},
-        low::{LowArgs, LowTls},
+        low::LowArgs,
     },
     config::{
         Identity, KeyPassword, Pins, Tls,
@@ -19,12 +20,14 @@ use crate::{
 
 /// The longest password of a key, in bytes: OpenSSL takes no more.
 const PASSWORD: usize = 1024;
+/// As much of a PEM file is looked through for a key, in bytes.
+const LONGEST_PEM: u64 = 1 << 20;
 /// The longest list of ALPN, length bytes included (RFC 7301 section 3.1).
 const PROTOCOLS: usize = 65_535;
 
 /// What is said of TLS. Files are opened, where `used`, so that a wrong name is told at the start.
-pub fn tls(low: &LowArgs, used: bool) -> Result<Tls, UsageError> {
-    let low = &low.tls;
+pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
+    let low = &args.tls;
     let (min, max) = (low.min.map(|version| version.0), low.max.map(|version| version.0));
     if let (Some(min), Some(max)) = (min, max) {
         if min > max {
@@ -39,14 +42,14 @@ pub fn tls(low: &LowArgs, used: bool) -> Result<Tls, UsageError> {
         return Err(UsageError::new(format!("--alpn: the names are more than {PROTOCOLS} bytes together")));
     }
     if used {
-        check_files(low)?;
+        check_files(args)?;
     }
     Ok(Tls {
         cafile: low.cafile.clone(),
         capath: low.capath.clone(),
         insecure: low.insecure,
         servername: low.servername.clone(),
-        identity: identity(low)?,
+        identity: identity(args)?,
         min,
         max,
         alpn,
@@ -64,7 +67,8 @@ fn check_servername(name: &str) -> Result<(), UsageError> {
 }
 
 /// The files that are read when TLS begins.
-fn check_files(low: &LowTls) -> Result<(), UsageError> {
+fn check_files(args: &LowArgs) -> Result<(), UsageError> {
+    let low = &args.tls;
     let pins = match &low.pin {
         Some(Pins::File(path)) => Some(path),
         _ => None,
@@ -78,18 +82,29 @@ fn check_files(low: &LowTls) -> Result<(), UsageError> {
     ];
     for (flag, path, status) in files {
         let Some(path) = path else { continue };
-        File::open(path).map_err(|error| unreadable(flag, path, status, &error.to_string()))?;
+        let file = File::open(path).map_err(|error| unreadable(flag, path, status, &error.to_string()))?;
+        if ["--key", "--pkcs12"].contains(&flag) || (flag == "--cert" && has_key(&file)) {
+            secret::warn_where_open(args, flag, &file, path);
+        }
     }
     let Some(path) = &low.capath else { return Ok(()) };
     fs::read_dir(path).map(drop).map_err(|error| unreadable("--capath", path, 77, &error.to_string()))
+}
+
+/// Whether a key stands beside the certificate.
+fn has_key(file: &File) -> bool {
+    let mut content = Vec::new();
+    let read = file.take(LONGEST_PEM).read_to_end(&mut content);
+    read.is_ok() && memchr::memmem::find(&content, b"PRIVATE KEY-----").is_some()
 }
 
 fn unreadable(flag: &str, path: &Path, status: u8, why: &str) -> UsageError {
     UsageError::with_status(status, format!("{flag} {}: {why}", shown(&path.to_string_lossy())))
 }
 
-fn identity(low: &LowTls) -> Result<Option<Identity>, UsageError> {
-    let password = low.key_password_file.as_deref().map(read_password).transpose()?;
+fn identity(args: &LowArgs) -> Result<Option<Identity>, UsageError> {
+    let low = &args.tls;
+    let password = low.key_password_file.as_deref().map(|path| read_password(args, path)).transpose()?;
     match (&low.cert, &low.pkcs12) {
         (Some(_), Some(_)) => {
             Err(UsageError::new("--cert and --pkcs12 both give the client certificate: say one of them"))
@@ -109,21 +124,13 @@ fn identity(low: &LowTls) -> Result<Option<Identity>, UsageError> {
     }
 }
 
-/// The only line of a file.
-fn read_password(path: &Path) -> Result<KeyPassword, UsageError> {
-    let fail = |why: &str| unreadable("--key-password-file", path, 26, why);
-    let mut content = Vec::new();
-    // Beyond the longest password and a line end there is only an error to find.
-    File::open(path)
-        .and_then(|file| file.take(PASSWORD as u64 + 3).read_to_end(&mut content))
-        .map_err(|error| fail(&error.to_string()))?;
-    let text = String::from_utf8(content).map_err(|_| fail("it is not UTF-8"))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    match line {
-        line if line.contains('\n') => Err(fail("it has more than one line")),
-        line if line.contains('\0') => Err(fail("it has a NUL in it")),
-        line if line.len() > PASSWORD => Err(fail(&format!("it has more than {PASSWORD} bytes"))),
-        line => Ok(KeyPassword(line.to_owned())),
+fn read_password(low: &LowArgs, path: &Path) -> Result<KeyPassword, UsageError> {
+    let option = "--key-password-file";
+    let fail = |why: &str| unreadable(option, path, 26, why);
+    let line = secret::only_line(low, option, path, PASSWORD)?;
+    let line = String::from_utf8(line).map_err(|_| fail("it is not UTF-8"))?;
+    if line.contains('\0') {
+        return Err(fail("it has a NUL in it"));
     }
+    Ok(KeyPassword(line))
 }

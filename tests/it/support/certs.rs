@@ -1,7 +1,9 @@
 //! Certificates of every kind that a client must tell apart, made by the openssl command.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -164,11 +166,11 @@ impl Clients {
         let written = |name: &str, parts: &[&Path]| {
             let path = file(name);
             let content = parts.iter().flat_map(|part| read(part)).collect::<Vec<_>>();
-            fs::write(&path, content).expect("target/tmp is writable");
+            private(&path, content);
             path
         };
         let password = file("password");
-        fs::write(&password, format!("{PASSWORD}\n")).expect("target/tmp is writable");
+        private(&password, format!("{PASSWORD}\n"));
         let mut forms = Vec::new();
         for (name, pair) in [("ec", &ec), ("rsa", &rsa)] {
             for (form, options) in FORMS {
@@ -275,4 +277,10 @@ impl Maker<'_> {
         let output = output.expect("openssl is there: run scripts/setup");
         assert!(output.status.success(), "openssl {start:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// A file that nobody else can read.
+pub fn private(path: &Path, content: impl AsRef<[u8]>) {
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content.as_ref())).expect("target/tmp is writable");
 }
