@@ -14,7 +14,7 @@ pub use self::{
     client::{Output, Publish, Ready, Reconnect, Request, Shape, Source, Subscribe},
     proxy::{Proxy, ProxyRules, ProxyScheme},
     route::Route,
-    tls::{Identity, KeyPassword, Pins, Tls, TlsVersion},
+    tls::{Identity, KeyPassword, Pins, Piped, Tls, TlsVersion},
     url::{Scheme, Url},
 };
 pub use crate::proto::format::{Template, Zone};

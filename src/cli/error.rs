@@ -54,6 +54,14 @@ pub fn shown(argument: &str) -> String {
     if let Some(query) = text.find("://").and_then(|at| Some(at + text[at..].find('?')? + 1)) {
         text.replace_range(query.., "...");
     }
+    // Nor where the '@' may have been forgotten: a host has one ':' at most.
+    if let Some(start) = text.find("://").map(|at| at + 3) {
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+        let authority = &text[start..end];
+        if !authority.starts_with('[') && !authority.contains('@') && authority.matches(':').count() > 1 {
+            text.replace_range(start..end, "...");
+        }
+    }
     let mut quoted = String::from("'");
     for (index, c) in text.chars().enumerate() {
         if index == SHOWN {
@@ -86,6 +94,8 @@ mod tests {
             ("a@ws://b", "'a@ws://b'"),
             ("ws://h/x?token=abc", "'ws://h/x?...'"),
             ("what?", "'what?'"),
+            ("ws://u:secret:h:80/x", "'ws://.../x'"),
+            ("ws://[::1]:80/x", "'ws://[::1]:80/x'"),
         ] {
             assert_eq!(shown(argument), expected);
         }

@@ -331,9 +331,12 @@ impl FromArg for Token {
 }
 
 /// Headers that the handshake writes itself, and what to say instead.
-const OWNED: [(&str, &str); 7] = [
+const OWNED: [(&str, &str); 10] = [
     ("connection", "the handshake writes it"),
     ("upgrade", "the handshake writes it"),
+    ("proxy-authorization", "it is for the proxy: --proxy http://USER:PASSWORD@HOST:PORT"),
+    ("content-length", "the request has no body"),
+    ("transfer-encoding", "the request has no body"),
     ("sec-websocket-key", "the handshake writes it"),
     ("sec-websocket-version", "the handshake writes it"),
     ("sec-websocket-accept", "only a server sends it"),

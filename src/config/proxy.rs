@@ -93,7 +93,7 @@ impl Proxy {
             );
         }
         if !matches!(tail, "" | "/") {
-            return url::bad(format!("a proxy has no path, and there is '{tail}' after its host and port"));
+            return url::bad("a proxy has no path, and something stands after its host and port");
         }
         let (userinfo, host_port) = match authority.rsplit_once('@') {
             Some((userinfo, host_port)) => (Some(userinfo), host_port),

@@ -148,7 +148,7 @@ impl ConnectTo {
     /// The part that is wrong.
     pub fn parse(text: &str) -> Result<ConnectTo, UrlError> {
         url::check_characters(text)?;
-        let wrong = || UrlError::new(format!("takes HOST1:PORT1:HOST2:PORT2, not '{text}'"));
+        let wrong = || UrlError::new("takes HOST1:PORT1:HOST2:PORT2");
         let (from_host, rest) = next_host(text)?;
         let (from_port, rest) = rest.and_then(|rest| rest.split_once(':')).ok_or_else(wrong)?;
         let (to_host, to_port) = next_host(rest)?;

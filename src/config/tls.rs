@@ -1,6 +1,9 @@
 //! TLS: what is trusted, what is shown, what is spoken.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 /// TLS options.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,28 @@ pub struct Tls {
     pub alpn: Vec<String>,
     /// `--pin`: the public keys that the server may have.
     pub pins: Option<Pins>,
+    /// What was read at the start: pipes, which give what they have once, and may take long.
+    pub piped: Piped,
+}
+
+impl Tls {
+    /// What a file of these options holds.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.piped.0.iter().find(|(piped, _)| piped == path) {
+            Some((_, content)) => Ok(content.clone()),
+            None => fs::read(path),
+        }
+    }
+}
+
+/// The contents of pipes, by their names. `Debug` shows the names only.
+#[derive(Clone, Default)]
+pub struct Piped(pub Vec<(PathBuf, Vec<u8>)>);
+
+impl fmt::Debug for Piped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
+    }
 }
 
 /// A client certificate and its key.

@@ -264,7 +264,8 @@ pub(super) fn host_and_port(text: &str, purpose: Purpose) -> Result<(String, Opt
         return bad(format!("an IPv6 address stands in brackets: [{text}]"));
     }
     if digits.contains(':') {
-        return bad(format!("more than one ':' in '{text}': an IPv6 address stands in brackets, [::1]:8000"));
+        // It may be a login with its '@' forgotten: it is not shown.
+        return bad("more than one ':' after the '://': an IPv6 address stands in brackets, [::1]:8000");
     }
     let host = name_or_ipv4(host)?;
     Ok((host, Some(port(digits, purpose)?)))
@@ -279,7 +280,11 @@ pub(super) fn port(digits: &str, purpose: Purpose) -> Result<u16, UrlError> {
     match number {
         Some(0) if purpose != Purpose::Listen => bad("port '0' is not a number from 1 to 65535"),
         Some(number) => Ok(number),
-        None => bad(format!("port '{digits}' is not a number from 1 to 65535")),
+        None if digits.len() <= 5 || digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            bad(format!("port '{digits}' is not a number from 1 to 65535"))
+        }
+        // Perhaps a password with its '@' forgotten: it is not shown.
+        None => bad("the port, behind the ':' of the host, is not a number from 1 to 65535"),
     }
 }
 

@@ -302,7 +302,10 @@ impl Obstacle {
         match self {
             Obstacle::Refused { refusal, .. } => refusal.is_permanent(),
             // Not allowed by the ruleset; command or address type not supported.
-            Obstacle::Reply { code, .. } => matches!(code, 2 | 7 | 8),
+            Obstacle::Reply { code, addresses } => {
+                let for_good = |code: u8| matches!(code, 2 | 7 | 8);
+                for_good(*code) && addresses.iter().all(|(_, code)| for_good(*code))
+            }
             Obstacle::LoginRefused | Obstacle::NoMethod { .. } => true,
             Obstacle::Violation { .. } | Obstacle::Lost(_) => false,
         }

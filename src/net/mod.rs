@@ -65,20 +65,6 @@ impl Shared {
         // Just made where it was missing.
         Ok(self.context.as_ref().expect("the context is there"))
     }
-
-    /// What follows a failed handshake: another attempt, once in a process, where it was for want of a CA and the
-    /// system has more of them than were looked at.
-    #[cfg(feature = "tls")]
-    fn widened(&mut self, error: Error) -> Result<Step, Error> {
-        let wants_ca = matches!(&error, Error::Untrusted { why, .. } if why.wants_ca());
-        match self.context.as_mut().is_some_and(|context| wants_ca && context.widen()) {
-            true => {
-                log::debug!("{error}: trying again with the system's bundle of CA certificates");
-                Ok(Step::Go(State::Start))
-            }
-            false => Err(error),
-        }
-    }
 }
 
 /// How long the steps took, as far as they are done. Each begins where the one before it ended, so reading the CA
@@ -293,7 +279,7 @@ impl Connector {
             State::Tls(mut handshake) => match handshake.advance() {
                 Ok(None) => Ok(Step::Wait(State::Tls(handshake))),
                 Ok(Some(stream)) => self.secured(stream, now),
-                Err(error) => shared.widened(error),
+                Err(error) => self.widened(shared, error, now),
             },
             State::Upgrading(mut upgrade) => match upgrade.advance(now) {
                 Ok(None) => Ok(Step::Wait(State::Upgrading(upgrade))),
@@ -391,7 +377,7 @@ impl Connector {
             return match tls::Handshake::start(context, &name, &self.peer, socket) {
                 Ok(Ok(stream)) => self.secured(stream, now),
                 Ok(Err(handshake)) => Ok(Step::Wait(State::Tls(handshake))),
-                Err(error) => shared.widened(error),
+                Err(error) => self.widened(shared, error, now),
             };
         }
         self.transported(stream::Stream::bare(socket))
@@ -412,6 +398,20 @@ impl Connector {
         self.phase = Phase::Upgrade;
         let upgrade = upgrade::Upgrade::new(&self.endpoint, &self.peer, stream)?;
         Ok(Step::Go(State::Upgrading(Box::new(upgrade))))
+    }
+
+    /// What follows a failed handshake: another attempt, once in a process, where it was for want of a CA and the
+    /// system has more of them than were looked at.
+    #[cfg(feature = "tls")]
+    fn widened(&mut self, shared: &mut Shared, error: Error, now: Instant) -> Result<Step, Error> {
+        let wants_ca = matches!(&error, Error::Untrusted { why, .. } if why.wants_ca());
+        if !shared.context.as_mut().is_some_and(|context| wants_ca && context.widen()) {
+            return Err(error);
+        }
+        log::debug!("{error}: trying again with the system's bundle of CA certificates");
+        self.timings = Timings::default();
+        self.since = now;
+        Ok(Step::Go(State::Start))
     }
 
     /// The whole way again, to another URL, under the same deadline. The times of the last leg count.

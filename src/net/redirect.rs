@@ -70,6 +70,11 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A subprotocol longer than this is no name but a token.
+const LONGEST_NAME: usize = 40;
+/// The longest path and query that is asked for, in bytes.
+const LONGEST_TARGET: usize = 60_000;
+
 /// Turns `endpoint` to where `location` leads. `followed` redirects came before.
 ///
 /// # Errors
@@ -77,6 +82,9 @@ impl fmt::Display for Fault {
 pub(super) fn follow(endpoint: &mut Endpoint, location: Option<&str>, followed: u32) -> Result<(), Fault> {
     let location = location.filter(|text| !text.is_empty()).ok_or(Fault::NoLocation)?;
     let url = target(&endpoint.url, location).map_err(Fault::Malformed)?;
+    if url.target.len() > LONGEST_TARGET {
+        return Err(Fault::Malformed(String::from("it is too long")));
+    }
     let most = endpoint.redirects.unwrap_or_default();
     if followed >= most {
         return Err(Fault::TooMany(most, url.shown()));
@@ -86,7 +94,7 @@ pub(super) fn follow(endpoint: &mut Endpoint, location: Option<&str>, followed: 
         return Err(Fault::Downgrade(url.shown()));
     }
     let elsewhere = (from.scheme, &from.host, from.port) != (url.scheme, &url.host, url.port);
-    if elsewhere && endpoint.connect_login {
+    if elsewhere && has_login(endpoint) {
         return Err(Fault::Login(url.shown()));
     }
     log::debug!("redirected to {}", url.shown());
@@ -95,6 +103,13 @@ pub(super) fn follow(endpoint: &mut Endpoint, location: Option<&str>, followed: 
     }
     endpoint.url = url;
     Ok(())
+}
+
+/// What says who we are and cannot be left behind: the login of CONNECT, a client certificate, and a token among the
+/// subprotocols, as some servers take it.
+fn has_login(endpoint: &Endpoint) -> bool {
+    let is_token = |name: &String| name.len() > LONGEST_NAME || name.to_ascii_lowercase().contains("bearer");
+    endpoint.connect_login || endpoint.tls.identity.is_some() || endpoint.subprotocols.iter().any(is_token)
 }
 
 /// What was meant for the first server only: its logins and the names that it was given. Other headers of `-H`

@@ -23,7 +23,7 @@ const BYTES_A_TURN: usize = 1024 * 1024;
 pub(super) const LINGER: Duration = Duration::from_millis(250);
 
 /// The same for its Close, where a limit has run out already.
-const LATE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_millis(250);
 /// A connection that held so long was a good one: the next backoff begins anew.
 const GOOD: Duration = Duration::from_secs(10);
 

@@ -29,7 +29,11 @@ pub fn ask_password(prompt: &str) -> Result<Vec<u8>, String> {
             .map_err(|error| format!("the terminal: {error}"))?
     };
     match answer {
-        Answer::Line(line) => Ok(line),
+        Answer::Line(line) => {
+            // What is still read before the loop begins may take long.
+            signals.let_go().map_err(|error| error.to_string())?;
+            Ok(line)
+        }
         Answer::End => {
             let _ = (&terminal).write_all(b"\n");
             Err("no password was given".to_owned())

@@ -7,7 +7,7 @@ use std::{
         unix::net::UnixStream,
     },
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -20,9 +20,31 @@ pub struct Signals {
     last: Arc<AtomicUsize>,
 }
 
+/// The default action of SIGINT and SIGTERM, once [`Signals::let_go`] has let go of them.
+static UNWATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
 impl Signals {
+    /// Gives the two signals their default action back until the next `install`.
+    pub fn let_go(self) -> io::Result<()> {
+        let unwatched = match UNWATCHED.get() {
+            Some(unwatched) => Arc::clone(unwatched),
+            None => {
+                let unwatched = Arc::new(AtomicBool::new(false));
+                for number in [signal::SIGINT, signal::SIGTERM] {
+                    flag::register_conditional_default(number, Arc::clone(&unwatched))?;
+                }
+                Arc::clone(UNWATCHED.get_or_init(|| unwatched))
+            }
+        };
+        unwatched.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Installs the handlers. From here on the two signals do not end the process.
     pub fn install() -> io::Result<Signals> {
+        if let Some(unwatched) = UNWATCHED.get() {
+            unwatched.store(false, Ordering::SeqCst);
+        }
         let (wake, handler) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         handler.set_nonblocking(true)?;

@@ -59,3 +59,4 @@ mod tls_client;
 #[cfg(all(feature = "tls", not(feature = "native-tls")))]
 mod tls_options;
 mod usage;
+mod ways;

@@ -82,7 +82,10 @@ fn no_log_line_shows_one() {
             SECRET,
         );
         let name = format!("base64url.bearer.authorization.example.{SECRET}");
+        // A redirect elsewhere is not followed with a token among them.
+        let status = if status == 0 && url == moved.ws("/") { 22 } else { status };
         silent(loud(wspipe(["echo", &url, "-L", "--subprotocol", &name])).status(status), SECRET);
+        let status = if url == moved.ws("/") { 0 } else { status };
         for args in [&["--password-file", &*file][..], &["--password-env", "PW"]] {
             let run = loud(wspipe(["echo", &url, "-L", "--auth", "u"]).args(args).env("PW", SECRET));
             silent(run.status(status), SECRET);

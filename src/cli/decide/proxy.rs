@@ -18,6 +18,15 @@ pub fn rules(low: &LowArgs, env: Env<'_>, url: &Url) -> Result<ProxyRules, Usage
     if let Some(text) = low.proxy.as_deref().filter(|text| !text.is_empty()) {
         Proxy::parse(text).map_err(|why| UsageError::new(format!("--proxy {}: {why}", shown(text))))?;
     }
+    if low.route.unix_socket.is_some() {
+        return match &low.proxy {
+            Some(text) if !text.is_empty() => Err(UsageError::new(
+                "--unix-socket and --proxy contradict each other: the socket is the whole way",
+            )),
+            // The environment's is for what has a way to choose.
+            _ => Ok(ProxyRules::default()),
+        };
+    }
     if let Some(wrong) = low.no_proxy.as_deref().and_then(|list| NoProxy::parse(list).1.into_iter().next()) {
         return Err(UsageError::new(format!(
             "--no-proxy: {} is no name, address or network (ADDRESS/BITS)",

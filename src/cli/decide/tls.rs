@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::Path,
 };
 
@@ -13,15 +13,15 @@ use crate::{
         low::LowArgs,
     },
     config::{
-        Identity, KeyPassword, Pins, Tls,
+        Identity, KeyPassword, Pins, Piped, Tls,
         url::{self, Purpose},
     },
 };
 
 /// The longest password of a key, in bytes: OpenSSL takes no more.
 const PASSWORD: usize = 1024;
-/// As much of a PEM file is looked through for a key, in bytes.
-const LONGEST_PEM: u64 = 1 << 20;
+/// As much is read of a pipe, and of a certificate's file in search of a key, in bytes.
+const LONGEST_FILE: u64 = 16 << 20;
 /// The longest list of ALPN, length bytes included (RFC 7301 section 3.1).
 const PROTOCOLS: usize = 65_535;
 
@@ -41,8 +41,11 @@ pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
     if alpn.iter().map(|name| name.len() + 1).sum::<usize>() > PROTOCOLS {
         return Err(UsageError::new(format!("--alpn: the names are more than {PROTOCOLS} bytes together")));
     }
+    let mut piped = Piped::default();
     if used {
-        check_files(args)?;
+        piped = check_files(args)?;
+    } else if !args.http.location {
+        warn_of_no_use(args);
     }
     Ok(Tls {
         cafile: low.cafile.clone(),
@@ -54,6 +57,7 @@ pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
         max,
         alpn,
         pins: low.pin.clone(),
+        piped,
     })
 }
 
@@ -67,7 +71,7 @@ fn check_servername(name: &str) -> Result<(), UsageError> {
 }
 
 /// The files that are read when TLS begins.
-fn check_files(args: &LowArgs) -> Result<(), UsageError> {
+fn check_files(args: &LowArgs) -> Result<Piped, UsageError> {
     let low = &args.tls;
     let pins = match &low.pin {
         Some(Pins::File(path)) => Some(path),
@@ -80,22 +84,48 @@ fn check_files(args: &LowArgs) -> Result<(), UsageError> {
         ("--pkcs12", low.pkcs12.as_ref(), 58),
         ("--pin", pins, 26),
     ];
+    let mut piped = Piped::default();
     for (flag, path, status) in files {
         let Some(path) = path else { continue };
-        let file = File::open(path).map_err(|error| unreadable(flag, path, status, &error.to_string()))?;
-        if ["--key", "--pkcs12"].contains(&flag) || (flag == "--cert" && has_key(&file)) {
+        let fail = |error: io::Error| unreadable(flag, path, status, &error.to_string());
+        let file = File::open(path).map_err(fail)?;
+        let is_pipe = !file.metadata().map_err(fail)?.is_file();
+        let mut content = Vec::new();
+        if is_pipe || flag == "--cert" {
+            (&file).take(LONGEST_FILE).read_to_end(&mut content).map_err(fail)?;
+        }
+        // The key may stand beside the certificate.
+        let has_key = memchr::memmem::find(&content, b"PRIVATE KEY-----").is_some();
+        if ["--key", "--pkcs12"].contains(&flag) || (flag == "--cert" && has_key) {
             secret::warn_where_open(args, flag, &file, path);
         }
+        if is_pipe {
+            piped.0.push((path.clone(), content));
+        }
     }
-    let Some(path) = &low.capath else { return Ok(()) };
-    fs::read_dir(path).map(drop).map_err(|error| unreadable("--capath", path, 77, &error.to_string()))
+    let Some(path) = &low.capath else { return Ok(piped) };
+    fs::read_dir(path).map_err(|error| unreadable("--capath", path, 77, &error.to_string()))?;
+    Ok(piped)
 }
 
-/// Whether a key stands beside the certificate.
-fn has_key(file: &File) -> bool {
-    let mut content = Vec::new();
-    let read = file.take(LONGEST_PEM).read_to_end(&mut content);
-    read.is_ok() && memchr::memmem::find(&content, b"PRIVATE KEY-----").is_some()
+/// Who says how TLS is to be, and no TLS, may believe that there is some.
+fn warn_of_no_use(args: &LowArgs) {
+    let low = &args.tls;
+    let given = [
+        (low.cafile.is_some(), "--cafile"),
+        (low.capath.is_some(), "--capath"),
+        (low.cert.is_some(), "--cert"),
+        (low.pkcs12.is_some(), "--pkcs12"),
+        (low.servername.is_some(), "--servername"),
+        (low.pin.is_some(), "--pin"),
+        (low.min.is_some(), "--tls-min"),
+        (low.max.is_some(), "--tls-max"),
+        (!low.alpn.is_empty(), "--alpn"),
+        (low.insecure, "--insecure"),
+    ];
+    if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
+        args.warn(format!("{option} changes nothing: ws:// and mqtt:// have no TLS, all goes in the clear"));
+    }
 }
 
 fn unreadable(flag: &str, path: &Path, status: u8, why: &str) -> UsageError {

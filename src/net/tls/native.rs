@@ -1,7 +1,7 @@
 //! TLS by native-tls: what it can do of the options, and a clear refusal of what it cannot.
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, Read, Write},
     path::Path,
 };
@@ -37,12 +37,12 @@ impl Context {
         if let Some(path) = &tls.cafile {
             // In place of the system's roots, as curl and mosquitto take it.
             builder.disable_built_in_roots(true);
-            for certificate in certificates(path)? {
+            for certificate in certificates(path, tls)? {
                 builder.add_root_certificate(certificate);
             }
         }
         if let Some(identity) = &tls.identity {
-            builder.identity(load(identity)?);
+            builder.identity(load(identity, tls)?);
         }
         if tls.insecure {
             builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
@@ -140,9 +140,9 @@ fn protocol(version: TlsVersion) -> Protocol {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
+fn certificates(path: &Path, tls: &config::Tls) -> Result<Vec<Certificate>, Error> {
     let unusable = |why: String| Error::CaFile { path: path.to_owned(), why };
-    let pem = fs::read(path).map_err(|error| unusable(error_text(&error)))?;
+    let pem = tls.read(path).map_err(|error| unusable(error_text(&error)))?;
     let certificates = Certificate::stack_from_pem(&pem)
         .map_err(|error| unusable(format!("no PEM certificates: {}", reason(&error))))?;
     match certificates.is_empty() {
@@ -152,9 +152,9 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
 }
 
 /// The client certificate: PKCS #12, or PEM with a key in unencrypted PKCS #8.
-fn load(identity: &config::Identity) -> Result<native_tls::Identity, Error> {
+fn load(identity: &config::Identity, tls: &config::Tls) -> Result<native_tls::Identity, Error> {
     let unusable = |path: &Path, why: String| Error::ClientCertificate { path: path.to_owned(), why };
-    let read = |path: &Path| fs::read(path).map_err(|error| unusable(path, error_text(&error)));
+    let read = |path: &Path| tls.read(path).map_err(|error| unusable(path, error_text(&error)));
     match identity {
         config::Identity::Pkcs12 { file, password } => {
             let password = password.as_ref().map_or("", |password| &password.0);

@@ -1,6 +1,6 @@
 //! The client certificate and its key, out of PEM or PKCS #12.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use openssl::{
     asn1::Asn1Time,
@@ -13,7 +13,7 @@ use openssl::{
 
 use super::{certificate, lacks_algorithm, reason};
 use crate::{
-    config::{Identity, KeyPassword},
+    config::{Identity, KeyPassword, Tls},
     net::{error::Error, stream::error_text},
     proto::format::excerpt,
 };
@@ -26,10 +26,10 @@ struct Loaded {
 }
 
 /// Gives the context the certificate, its chain and its key. Returns what the certificate is called in messages.
-pub(super) fn load(builder: &mut SslContextBuilder, identity: &Identity) -> Result<String, Error> {
+pub(super) fn load(builder: &mut SslContextBuilder, identity: &Identity, tls: &Tls) -> Result<String, Error> {
     let (path, loaded) = match identity {
-        Identity::Pem { cert, key, password } => (cert, pem(cert, key.as_deref(), password.as_ref())?),
-        Identity::Pkcs12 { file, password } => (file, pkcs12(file, password.as_ref())?),
+        Identity::Pem { cert, key, password } => (cert, pem(cert, key.as_deref(), password.as_ref(), tls)?),
+        Identity::Pkcs12 { file, password } => (file, pkcs12(file, password.as_ref(), tls)?),
     };
     let Loaded { key, mut certificates } = loaded;
     let ours = |certificate: &X509| certificate.public_key().is_ok_and(|public| public.public_eq(&key));
@@ -89,19 +89,19 @@ fn unusable(path: &Path, why: impl Into<String>) -> Error {
     Error::ClientCertificate { path: path.to_owned(), why: why.into() }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| unusable(path, error_text(&error)))
+fn read(tls: &Tls, path: &Path) -> Result<Vec<u8>, Error> {
+    tls.read(path).map_err(|error| unusable(path, error_text(&error)))
 }
 
-fn pem(cert: &Path, key: Option<&Path>, password: Option<&KeyPassword>) -> Result<Loaded, Error> {
-    let content = read(cert)?;
+fn pem(cert: &Path, key: Option<&Path>, password: Option<&KeyPassword>, tls: &Tls) -> Result<Loaded, Error> {
+    let content = read(tls, cert)?;
     let certificates = X509::stack_from_pem(&content)
         .map_err(|error| unusable(cert, format!("no PEM certificates: {}", reason(&error))))?;
     if certificates.is_empty() {
         return Err(unusable(cert, not_pem(&content, "certificate")));
     }
     let key = match key {
-        Some(path) => private_key(path, &read(path)?, password)?,
+        Some(path) => private_key(path, &read(tls, path)?, password)?,
         None if memchr::memmem::find(&content, b"PRIVATE KEY-----").is_none() => {
             return Err(unusable(cert, "no private key in it, and there is no --key"));
         }
@@ -142,8 +142,8 @@ fn not_pem(content: &[u8], what: &str) -> String {
     }
 }
 
-fn pkcs12(path: &Path, password: Option<&KeyPassword>) -> Result<Loaded, Error> {
-    let content = read(path)?;
+fn pkcs12(path: &Path, password: Option<&KeyPassword>, tls: &Tls) -> Result<Loaded, Error> {
+    let content = read(tls, path)?;
     let file = Pkcs12::from_der(&content).map_err(|_| match content.starts_with(b"-----BEGIN") {
         true => unusable(path, "it is PEM, not PKCS #12: --cert takes it"),
         false => unusable(path, "it is not PKCS #12"),

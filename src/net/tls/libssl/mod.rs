@@ -86,14 +86,14 @@ impl Context {
             false => roots::trust(&mut builder, tls)?,
         };
         let given = match &tls.identity {
-            Some(identity) => Some(identity::load(&mut builder, identity)?.into()),
+            Some(identity) => Some(identity::load(&mut builder, identity, tls)?.into()),
             None => None,
         };
         let pins = match &tls.pins {
             None => Arc::default(),
             Some(Pins::Hashes(hashes)) => hashes.as_slice().into(),
             Some(Pins::File(path)) => {
-                let content = std::fs::read(path).map_err(|error| error_text(&error));
+                let content = tls.read(path).map_err(|error| error_text(&error));
                 let pin = content.and_then(|content| pin_of_file(&content));
                 Arc::from([pin.map_err(|why| Error::PinFile { path: path.clone(), why })?])
             }

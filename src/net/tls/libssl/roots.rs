@@ -1,7 +1,7 @@
 //! Who is trusted: `--cafile`, `--capath`, or what the system has.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn trust(builder: &mut SslContextBuilder, tls: &config::Tls) -> Resul
     // What is named is trusted, be it a root or not: an intermediate CA, or the server's own certificate.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(own)?;
     if let Some(path) = &tls.cafile {
-        for certificate in certificates(path)? {
+        for certificate in certificates(path, tls.read(path))? {
             store.add_cert(certificate).map_err(own)?;
         }
     }
@@ -47,9 +47,9 @@ pub(super) fn trust(builder: &mut SslContextBuilder, tls: &config::Tls) -> Resul
     Ok(Roots { any: true, ..Roots::default() })
 }
 
-fn certificates(path: &Path) -> Result<Vec<X509>, Error> {
+fn certificates(path: &Path, content: io::Result<Vec<u8>>) -> Result<Vec<X509>, Error> {
     let unusable = |why: String| Error::CaFile { path: path.to_owned(), why };
-    let content = fs::read(path).map_err(|error| unusable(error_text(&error)))?;
+    let content = content.map_err(|error| unusable(error_text(&error)))?;
     let certificates = X509::stack_from_pem(&content)
         .map_err(|error| unusable(format!("no PEM certificates: {}", reason(&error))))?;
     match certificates.is_empty() {
@@ -96,19 +96,20 @@ fn system(builder: &mut SslContextBuilder) -> Roots {
     let mut directories = directories();
     directories.retain(|directory| builder.load_verify_locations(None, Some(directory)).is_ok());
     let mut roots = Roots { any: !directories.is_empty(), directories, ..Roots::default() };
-    let named = env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let named = set(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
     let unread = if named.is_none() { openssl_probe::probe().cert_file } else { None };
     let path = match (named, unread) {
         (Some(path), _) => path,
         // SSL_CERT_DIR stands in place of what the system has.
         (None, Some(path)) if roots.any => {
-            roots.unread = Some(path).filter(|_| env::var_os(openssl_probe::ENV_CERT_DIR).is_none());
+            roots.unread = Some(path).filter(|_| set(openssl_probe::ENV_CERT_DIR).is_none());
             return roots;
         }
         (None, Some(path)) => path,
         (None, None) => return roots,
     };
-    match certificates(&path) {
+    match certificates(&path, fs::read(&path)) {
         Ok(certificates) => {
             let store = builder.cert_store_mut();
             roots.any |=
@@ -138,7 +139,7 @@ impl Roots {
     /// directory knows is looked for there. False where there is none to read.
     pub(super) fn widen(&mut self) -> bool {
         let Some(path) = self.unread.take() else { return false };
-        self.bundle = certificates(&path).unwrap_or_default();
+        self.bundle = certificates(&path, fs::read(&path)).unwrap_or_default();
         !self.bundle.is_empty()
     }
 
