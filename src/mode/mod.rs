@@ -317,11 +317,13 @@ struct OutBuffer {
 }
 
 impl OutBuffer {
+    #[inline(always)]
     fn pending(&self) -> &[u8] {
         &self.data[self.start..]
     }
 
     /// Where to append.
+    #[inline(always)]
     fn tail(&mut self) -> &mut Vec<u8> {
         // A reader that never catches up leaves it never empty. Moving it down is paid for by what has left.
         if self.start > 0 && self.start >= self.data.len() - self.start {

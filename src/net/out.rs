@@ -26,10 +26,12 @@ impl Out {
         Out { stream, queue: Vec::new(), head: 0, blocked: false, failed: None }
     }
 
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.queue.len() - self.head
     }
 
+    #[inline(always)]
     pub(super) fn check(&self) -> Result<(), Lost> {
         self.failed.clone().map_or(Ok(()), Err)
     }
@@ -76,19 +78,20 @@ impl Out {
 
     /// Writes the queue where it is longer than `most`, and the socket was not found full by the last write: for
     /// that the next `drain` looks again. Failures are kept for `check`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drain_if_above(&mut self, most: usize) {
         if self.len() > most && !self.blocked {
             let _ = self.drain();
         }
     }
 
+    #[inline(always)]
     pub(super) fn append(&mut self, rest: &[u8]) {
         self.tail().extend_from_slice(rest);
     }
 
     /// The queue, to append to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         // Moving the queue down is paid for by what has left.
         if self.head > self.queue.len() / 2 {

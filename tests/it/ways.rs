@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::support::{
-    bash,
     scripted::{Conn, Scripted, frame},
     wspipe,
 };
@@ -104,7 +103,7 @@ fn a_login_that_is_not_answered_ends_with_its_limit() {
 #[cfg(feature = "tls")]
 #[test]
 fn certificates_and_keys_come_through_pipes() {
-    use crate::support::{certs, tls_servers::nginx};
+    use crate::support::{bash, certs, tls_servers::nginx};
     let clients = &certs::shared().clients;
     let [ca, cert, key] = [&certs::shared().ca, &clients.ec.chain, &clients.ec.key];
     let url = format!("wss://localhost:{}/echo", nginx().mutual);

@@ -124,6 +124,7 @@ impl Cat {
         matches!(self.phase, Phase::Open | Phase::Draining | Phase::Closing)
     }
 
+    #[inline(always)]
     fn handle_message(&mut self, kind: link::Kind, payload: &[u8], now: Instant) {
         if self.options.echo {
             // Once the end is decided nothing goes back any more, and after a signal the loop reads on regardless.
@@ -146,6 +147,7 @@ impl Cat {
     }
 
     /// Appends to the output; false where nothing more is to be printed.
+    #[inline(always)]
     fn print(&mut self, kind: link::Kind, payload: &[u8], now: Instant) -> bool {
         let done = self.met && (self.options.count.is_some() || self.options.until.is_some());
         // After a signal the loop reads on whatever stdout does, for the peer's Close.

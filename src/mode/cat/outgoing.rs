@@ -284,6 +284,7 @@ impl Outgoing {
         Ok(None)
     }
 
+    #[inline(always)]
     fn poll_piece(&mut self) -> Result<Option<Piece>, (framing::Error, bool)> {
         if let Some(piece) = self.pending.pop_front() {
             self.pending_bytes -= weight(&piece);
@@ -304,6 +305,7 @@ impl Outgoing {
         Ok(None)
     }
 
+    #[inline(always)]
     fn give(&mut self, piece: Piece) -> Transmit {
         self.given += u64::from(piece.last);
         let kept = self.keep.then(|| piece.clone());

@@ -15,7 +15,7 @@ impl Keys {
     }
 
     /// One that was never given before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self) -> [u8; 4] {
         if self.used == KEYS {
             rand::fill(self.ready.as_flattened_mut());
@@ -27,16 +27,24 @@ impl Keys {
     }
 }
 
-/// Masks or unmasks.
-#[inline]
+/// Masks or unmasks. In words, since a loop over the last bytes of a short message is half of its cost.
+#[inline(always)]
 pub(super) fn apply(payload: &mut [u8], key: [u8; 4]) {
-    let [a, b, c, d] = key;
-    let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
-    let mut blocks = payload.chunks_exact_mut(wide.len());
+    let word = u32::from_ne_bytes(key);
+    let long = u64::from(word) << 32 | u64::from(word);
+    let mut blocks = payload.chunks_exact_mut(8);
     for block in &mut blocks {
-        block.iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
+        // `chunks_exact_mut` gives 8 bytes.
+        if let Some(block) = block.first_chunk_mut::<8>() {
+            *block = (u64::from_ne_bytes(*block) ^ long).to_ne_bytes();
+        }
     }
-    blocks.into_remainder().iter_mut().zip(wide).for_each(|(byte, key)| *byte ^= key);
+    let mut rest = blocks.into_remainder();
+    if let Some(block) = rest.first_chunk_mut::<4>() {
+        *block = (u32::from_ne_bytes(*block) ^ word).to_ne_bytes();
+        rest = &mut rest[4..];
+    }
+    rest.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
 }
 
 #[cfg(test)]

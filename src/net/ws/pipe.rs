@@ -71,7 +71,7 @@ struct Header {
 
 impl Header {
     /// None where more bytes are needed.
-    #[inline]
+    #[inline(always)]
     fn parse(data: &[u8]) -> Option<Header> {
         let [first, second, rest @ ..] = data else { return None };
         let (payload, at) = match second & 0x7f {
@@ -115,7 +115,7 @@ impl Pipe {
     }
 
     /// Takes a message off the front of the buffer, at most `limit` bytes long. Text is UTF-8.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, limit: usize) -> Front {
         if self.rest > 0 || self.fragments || self.ended.is_some() {
             return Front::Other;
@@ -147,7 +147,7 @@ impl Pipe {
     }
 
     /// Unmasks a payload. False, and all as it was, for text that is not UTF-8: tungstenite says so.
-    #[inline]
+    #[inline(always)]
     fn reveal(&mut self, kind: Kind, range: Range<usize>, mask: Option<[u8; 4]>) -> bool {
         let payload = &mut self.buffer[range];
         if let Some(mask) = mask {
@@ -168,7 +168,7 @@ impl Pipe {
 
     /// Queues a frame whose first byte is `first`; writes where much has gathered. tungstenite hands over at once
     /// what it has of its own, so that all leaves in the order in which it was given.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_frame(&mut self, first: u8, payload: &[u8]) {
         let mut head = [first; 10];
         let (short, len) = match payload.len() {
