@@ -94,10 +94,13 @@ impl Route {
 
     /// Leaves out what is of the other family.
     ///
+    /// `ours`: they are dialed from here, and not by a proxy, to which `--bind` is nothing.
+    ///
     /// # Errors
     /// Nothing is left: says which option asked for it.
-    pub fn usable(&self, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
-        let Some(family) = self.family else { return Ok(addresses) };
+    pub fn usable(&self, mut addresses: Vec<SocketAddr>, ours: bool) -> Result<Vec<SocketAddr>, String> {
+        let family = self.family.filter(|_| ours || self.bind.is_none());
+        let Some(family) = family else { return Ok(addresses) };
         let found = addresses.len();
         addresses.retain(|address| Family::of(address.ip()) == family);
         if addresses.is_empty() && found > 0 {

@@ -335,7 +335,8 @@ impl Connector {
     }
 
     fn resolved(&mut self, addresses: Vec<SocketAddr>, now: Instant) -> Result<Step, Error> {
-        let usable = self.endpoint.route.usable(addresses).map_err(|why| self.unresolved(why))?;
+        let ours = !self.way.as_ref().is_some_and(proxy::Way::wants_target);
+        let usable = self.endpoint.route.usable(addresses, ours).map_err(|why| self.unresolved(why))?;
         let addresses = match &mut self.way {
             None => usable,
             Some(way) => match way.resolved(usable) {

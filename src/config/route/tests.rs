@@ -108,12 +108,18 @@ fn families() {
     let both = addresses(&["[2001:db8::1]:1", "192.0.2.1:1"]);
     let v4 = Route { family: Some(Family::V4), ..Route::default() };
     let v6 = Route { family: Some(Family::V6), ..Route::default() };
-    assert_eq!(Route::default().usable(both.clone()), Ok(both.clone()));
-    assert_eq!(v4.usable(both.clone()), Ok(both[1..].to_vec()));
-    assert_eq!(v6.usable(both.clone()), Ok(both[..1].to_vec()));
-    assert_eq!(v6.usable(both[1..].to_vec()), Err("no IPv6 address, as -6 asks for".into()));
+    assert_eq!(Route::default().usable(both.clone(), true), Ok(both.clone()));
+    assert_eq!(v4.usable(both.clone(), true), Ok(both[1..].to_vec()));
+    assert_eq!(v6.usable(both.clone(), true), Ok(both[..1].to_vec()));
+    assert_eq!(v6.usable(both[1..].to_vec(), true), Err("no IPv6 address, as -6 asks for".into()));
     let bound = Route { bind: Some("127.0.0.1".parse().unwrap()), ..v4 };
-    assert_eq!(bound.usable(both[..1].to_vec()), Err("no IPv4 address, as --bind 127.0.0.1 asks for".into()));
+    assert_eq!(
+        bound.usable(both[..1].to_vec(), true),
+        Err("no IPv4 address, as --bind 127.0.0.1 asks for".into())
+    );
+    // What a proxy dials is not bound here.
+    assert_eq!(bound.usable(both[..1].to_vec(), false), Ok(both[..1].to_vec()));
+    assert_eq!(v6.usable(both, false).map(|left| left.len()), Ok(1));
 }
 
 /// xorshift64: each failure repeats.
