@@ -8,7 +8,7 @@ use crate::{
     support::{
         Run, Wspipe, mosquitto,
         scripted::{Scripted, header},
-        wspipe,
+        temp_dir, wait_within, wspipe,
     },
 };
 
@@ -233,6 +233,29 @@ fn sigterm_at_the_prompt() {
     let running = at_a_terminal(wspipe(["echo", "ws://127.0.0.1:1/", "--auth=u", "--ask-password"]));
     wait_screen(&running, "Password: ");
     let pid = running.child_of_child();
+    rustix::process::kill_process(pid, Signal::TERM).expect("it runs");
+    running.finish().status(143);
+}
+
+#[test]
+fn a_signal_between_the_prompt_and_the_loop() {
+    // A named pipe that nobody writes to: opening it takes for ever.
+    let pipe = temp_dir("fifo").join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()), "coreutils has mkfifo");
+    let args = ["pub", "ws://127.0.0.1:1/", "-t", "x", "-u", "u", "--ask-password", "-f"];
+    let mut running = at_a_terminal(wspipe(args).args([&pipe]));
+    wait_screen(&running, "Password: ");
+    running.write("xyzzy\n");
+    let pid = running.child_of_child();
+    let waits = || {
+        let where_to = std::fs::read_to_string(format!("/proc/{}/wchan", pid.as_raw_nonzero()));
+        where_to.is_ok_and(|what| what.contains("fifo") || what.contains("wait_for_partner"))
+    };
+    // Where the kernel does not tell, the time will do.
+    if !wait_within(std::time::Duration::from_secs(2), waits) {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
     rustix::process::kill_process(pid, Signal::TERM).expect("it runs");
     running.finish().status(143);
 }
