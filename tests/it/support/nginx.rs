@@ -61,20 +61,7 @@ fn try_start() -> Option<Nginx> {
     let unix = |path: &Path| format!("listen unix:{}", path.display());
     servers.push_str(&server(&format!("{} ssl;\n", unix(&unix_tls)), Some(&certs.good)));
     servers.push_str(&server(&format!("{};\n", unix(&unix_plain)), None));
-    let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {kind};\n"));
-    let conf = format!(
-        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr info;\nevents {{}}\n\
-         http {{\naccess_log off;\nproxy_http_version 1.1;\nproxy_read_timeout 60s;\n{}{servers}}}\n",
-        temp.concat(),
-    );
-    fs::write(dir.join("nginx.conf"), conf).expect("target/tmp is writable");
-    let place = dir.to_string_lossy();
-    let mut peer = Peer::start("nginx", &["-p", &place, "-c", "nginx.conf", "-e", "stderr"], &dir);
-    if !peer.ready(&ports) {
-        eprintln!("nginx ended at once:\n{}", peer.said());
-        return None;
-    }
+    let peer = start(&dir, &servers, &ports)?;
     let [good, expired, future, wrong_host, self_signed, no_chain, full_chain] = ports;
     Some(Nginx {
         peer,
@@ -88,6 +75,25 @@ fn try_start() -> Option<Nginx> {
         unix_tls,
         unix_plain,
     })
+}
+
+/// nginx with these servers; none where it ends at once.
+pub fn start(dir: &Path, servers: &str, ports: &[u16]) -> Option<Peer> {
+    let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {kind};\n"));
+    let conf = format!(
+        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr info;\nevents {{}}\n\
+         http {{\naccess_log off;\nproxy_http_version 1.1;\nproxy_read_timeout 60s;\n{}{servers}}}\n",
+        temp.concat(),
+    );
+    fs::write(dir.join("nginx.conf"), conf).expect("target/tmp is writable");
+    let place = dir.to_string_lossy();
+    let mut peer = Peer::start("nginx", &["-p", &place, "-c", "nginx.conf", "-e", "stderr"], dir);
+    if !peer.ready(ports) {
+        eprintln!("nginx ended at once:\n{}", peer.said());
+        return None;
+    }
+    Some(peer)
 }
 
 fn server(listen: &str, pair: Option<&Pair>) -> String {

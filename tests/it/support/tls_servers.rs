@@ -91,20 +91,7 @@ fn try_nginx() -> Option<Nginx> {
             )
         })
         .collect();
-    let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {kind};\n"));
-    let conf = format!(
-        "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr info;\nevents {{}}\n\
-         http {{\naccess_log off;\nproxy_http_version 1.1;\nproxy_read_timeout 60s;\n{}{servers}}}\n",
-        temp.concat(),
-    );
-    fs::write(dir.join("nginx.conf"), conf).expect("target/tmp is writable");
-    let place = dir.to_string_lossy();
-    let mut peer = Peer::start("nginx", &["-p", &place, "-c", "nginx.conf", "-e", "stderr"], &dir);
-    if !peer.ready(&ports) {
-        eprintln!("nginx ended at once:\n{}", peer.said());
-        return None;
-    }
+    let peer = super::nginx::start(&dir, &servers, &ports)?;
     let [mutual, only_1_2, only_1_3, only_1_1] = ports;
     Some(Nginx { peer, mutual, only_1_2, only_1_3, only_1_1 })
 }
