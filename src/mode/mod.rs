@@ -306,6 +306,43 @@ impl Reading {
     }
 }
 
+/// How long the socket was not read for want of a reader of stdout: what a peer that goes may have gone for.
+#[derive(Default)]
+struct Stalls {
+    since: Option<Instant>,
+    /// The longest of late, and its end.
+    last: Option<(Duration, Instant)>,
+}
+
+/// A stall that ended so long ago has nothing to do with what happens now.
+const STALL_MATTERS: Duration = Duration::from_secs(60);
+
+impl Stalls {
+    fn handle(&mut self, reading: bool, now: Instant) {
+        if !reading {
+            self.since = Some(now);
+            return;
+        }
+        if let Some(since) = self.since.take() {
+            // The short ones of a reader that is back do not hide the long one.
+            let length = now.saturating_duration_since(since);
+            let longer = self.recent(now).filter(|(last, _)| *last > length);
+            self.last = longer.or(Some((length, now)));
+        }
+    }
+
+    /// The longest within the last minute, whole seconds of it.
+    fn seconds(&self, now: Instant) -> Option<u64> {
+        let last = self.recent(now).map(|(length, _)| length);
+        let longest = self.since.map(|since| now.saturating_duration_since(since)).max(last)?;
+        Some(longest.as_secs()).filter(|seconds| *seconds > 0)
+    }
+
+    fn recent(&self, now: Instant) -> Option<(Duration, Instant)> {
+        self.last.filter(|(_, end)| now.saturating_duration_since(*end) < STALL_MATTERS)
+    }
+}
+
 /// An output buffer that grew beyond this many bytes gives its memory back when it is empty.
 const KEEP_OUTPUT: usize = 4 * 1024 * 1024;
 

@@ -231,3 +231,21 @@ fn a_close_that_came_before_our_disconnect_is_told() {
         failure.text.ends_with("sending DISCONNECT: the server closed the connection (code 1008: enough)")
     );
 }
+
+#[test]
+fn a_short_stall_does_not_hide_the_long_one_before() {
+    let begun = Instant::now();
+    let at = |seconds| begun + Duration::from_secs(seconds);
+    let mut stalls = Stalls::default();
+    assert_eq!(stalls.seconds(at(0)), None);
+    for (from, to) in [(10, 50), (52, 54)] {
+        stalls.handle(false, at(from));
+        stalls.handle(true, at(to));
+    }
+    assert_eq!(stalls.seconds(at(55)), Some(40));
+    stalls.handle(false, at(60));
+    assert_eq!(stalls.seconds(at(62)), Some(40), "still the longest");
+    assert_eq!(stalls.seconds(at(200)), Some(140), "the one that goes on");
+    stalls.handle(true, at(201));
+    assert_eq!(stalls.seconds(at(262)), None, "a minute later");
+}

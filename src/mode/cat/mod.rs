@@ -11,16 +11,13 @@
 mod outgoing;
 mod verdict;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use log::{debug, info, warn};
 
-use self::{
-    outgoing::Outgoing,
-    verdict::{PeerClosed, recent},
-};
-use super::{Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, World, micros_since};
+use self::{outgoing::Outgoing, verdict::PeerClosed};
+use super::{Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, Stalls, World, micros_since};
 use crate::{
     config::{self, Endpoint},
     proto::{
@@ -68,9 +65,7 @@ pub struct Cat {
     retries: u64,
     peer_closed: Option<PeerClosed>,
     reading: bool,
-    /// How long the socket was not read for want of a reader of stdout: since when, and the last time.
-    stalled_since: Option<Instant>,
-    last_stall: Option<(Duration, Instant)>,
+    stalls: Stalls,
     failure: Option<Failure>,
     /// A signal, or a reader of stdout that has gone: what is missing is nobody's fault.
     stopped: bool,
@@ -104,8 +99,7 @@ impl Cat {
             retries: 0,
             peer_closed: None,
             reading: true,
-            stalled_since: None,
-            last_stall: None,
+            stalls: Stalls::default(),
             failure: None,
             stopped: false,
             output_gone: false,
@@ -355,17 +349,8 @@ impl Machine for Cat {
     fn handle_reading(&mut self, reading: bool, now: Instant) {
         self.reading = reading;
         self.keepalive.handle_reading(reading, now);
-        if !reading {
-            self.stalled_since = Some(now);
-            return;
-        }
-        if let Some(since) = self.stalled_since.take() {
-            // The short ones of a reader that is back do not hide the long one.
-            let length = now.saturating_duration_since(since);
-            let longer = self.last_stall.filter(|(last, end)| *last > length && recent(*end, now));
-            self.last_stall = longer.or(Some((length, now)));
-        }
-        if self.quiet_since.is_some() {
+        self.stalls.handle(reading, now);
+        if reading && self.quiet_since.is_some() {
             self.quiet_since = Some(now);
         }
     }

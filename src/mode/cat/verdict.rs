@@ -1,6 +1,6 @@
 //! How a connection of `cat` ended, and the run: what to try again, and the verdict.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{info, warn};
 
@@ -47,10 +47,8 @@ impl Cat {
             return Failure::new(kind, format!("{}: the server closed the connection {text}", self.url));
         }
         let mut failure = Failure::lost(lost, &self.url, "reading");
-        let last = self.last_stall.filter(|(_, end)| recent(*end, now)).map(|(length, _)| length);
-        let stall = self.stalled_since.map(|since| now.saturating_duration_since(since));
-        if let Some(length) = stall.max(last).filter(|length| length.as_secs() > 0) {
-            failure.text.push_str(&format!("; stdout stalled {} s before", length.as_secs()));
+        if let Some(seconds) = self.stalls.seconds(now) {
+            failure.text.push_str(&format!("; stdout stalled {seconds} s before"));
         }
         failure
     }
@@ -112,9 +110,4 @@ impl Cat {
         };
         Failure::new(Kind::TestFailed, text)
     }
-}
-
-/// A stall that ended then may have to do with what happens now.
-pub(super) fn recent(end: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(end) < Duration::from_secs(60)
 }

@@ -13,7 +13,7 @@ use log::{debug, warn};
 use super::{Client, Keep, rival::Rival};
 use crate::{
     config::{Endpoint, Mqtt, Reconnect},
-    mode::{Failure, Kind, Next},
+    mode::{Failure, Kind, Next, Stalls},
     proto::{
         format::escape,
         link::{Lost, Transmit},
@@ -79,9 +79,7 @@ pub struct Driver {
     /// DISCONNECT and Close have reached the kernel.
     left: bool,
     stopped: bool,
-    reading: bool,
-    stalled_since: Option<Instant>,
-    last_stall: Option<(Duration, Instant)>,
+    stalls: Stalls,
     /// The end of `-W`, and its length.
     limit: Option<(Instant, Duration)>,
     /// What was wanted is there.
@@ -111,9 +109,7 @@ impl Driver {
             at_once: true,
             left: false,
             stopped: false,
-            reading: true,
-            stalled_since: None,
-            last_stall: None,
+            stalls: Stalls::default(),
             limit: None,
             met: false,
             late: false,
@@ -269,7 +265,7 @@ impl Driver {
             return;
         };
         self.at_once = false;
-        let stall = self.stall(now);
+        let stall = self.stalls.seconds(now);
         if let Some(seconds) = stall {
             failure.text.push_str(&format!("; stdout stalled {seconds} s"));
         }
@@ -296,14 +292,6 @@ impl Driver {
         self.phase = Phase::Starting;
     }
 
-    /// How long stdout stalled, where it does or did within the last minute.
-    fn stall(&self, now: Instant) -> Option<u64> {
-        let now_stalled = self.stalled_since.map(|since| now.saturating_duration_since(since));
-        let recent = self.last_stall.filter(|(_, end)| now.saturating_duration_since(*end).as_secs() < 60);
-        let length = now_stalled.or(recent.map(|(length, _)| length))?;
-        Some(length.as_secs()).filter(|seconds| *seconds > 0)
-    }
-
     /// No connection came to be.
     pub fn handle_unreachable(&mut self, permanent: bool, text: &str) {
         self.at_once = false;
@@ -327,14 +315,8 @@ impl Driver {
 
     /// The loop stopped or resumed reading.
     pub fn handle_reading(&mut self, reading: bool, now: Instant) {
-        self.reading = reading;
         self.client.session.handle_reading(reading, now);
-        match self.stalled_since.take() {
-            Some(since) if reading => {
-                self.last_stall = Some((now.saturating_duration_since(since), now));
-            }
-            _ => self.stalled_since = (!reading).then_some(now),
-        }
+        self.stalls.handle(reading, now);
     }
 
     /// SIGINT or SIGTERM: no more connections are made.
