@@ -1,5 +1,6 @@
 //! The request of the opening handshake (RFC 6455 section 4.1, points 1 to 12 of the client's).
 
+use rand::{TryRng as _, rngs::SysRng};
 use tungstenite::{
     handshake::client::generate_request,
     http::{self, HeaderMap, HeaderName, HeaderValue, Uri, header},
@@ -29,6 +30,7 @@ pub(super) fn request(endpoint: &Endpoint) -> Result<(Vec<u8>, String, Vec<Strin
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    randomness()?;
     let key = tungstenite::handshake::client::generate_key();
     headers.insert(header::SEC_WEBSOCKET_KEY, header_value("Sec-WebSocket-Key", &key)?);
     headers
@@ -40,6 +42,13 @@ pub(super) fn request(endpoint: &Endpoint) -> Result<(Vec<u8>, String, Vec<Strin
     }
     let (bytes, key) = generate_request(request).map_err(|error| Error::Request(error.to_string()))?;
     Ok((bytes, key, offered))
+}
+
+/// The key of the handshake, and the masks after it, come from a generator that panics when the system has no seed for
+/// it: in a chroot without /dev/random, where a static glibc hides getrandom(2) (scripts/build-static unhides it).
+fn randomness() -> Result<(), Error> {
+    let seed = SysRng.try_fill_bytes(&mut [0; 32]);
+    seed.map_err(|error| Error::Request(format!("no random numbers from the system (/dev/random): {error}")))
 }
 
 /// The headers of `-H`: Host and User-Agent take the place of ours (an empty User-Agent is not sent),
