@@ -1,6 +1,6 @@
 //! Normative statements of MQTT that no other test here is about; tests/conformance names them.
 
-use std::{fs::OpenOptions, io};
+use std::{ffi::OsStr, fs::OpenOptions, io, os::unix::ffi::OsStrExt};
 
 use crate::{
     mq_scripted::{ack, answer_publisher, message, publish, subscribe, wires},
@@ -132,6 +132,39 @@ fn a_byte_order_mark_reaches_the_output() {
         run.status(0).stdout_is("\u{feff}a \u{feff}\n").says_nothing();
         let wire = wires(server).remove(0);
         assert!(wire[1].contains("0004efbbbf61"), "{wire:?}");
+    }
+}
+
+/// What is sent is well-formed: [MQTT-1.5.4-1], [MQTT-1.5.4-2], in 3.1.1 [MQTT-1.5.3-1], [MQTT-1.5.3-2].
+#[test]
+fn text_that_is_not_well_formed_is_not_sent() {
+    let bad = OsStr::from_bytes(b"a\xff");
+    let url = "mqtt://127.0.0.1:1";
+    for (command, before) in [
+        ("pub", &["-m", "x", "-t"][..]),
+        ("pub", &["-m", "x", "-t", "a", "-u"]),
+        ("pub", &["-m", "x", "-t", "a", "-i"]),
+        ("pub", &["-m", "x", "-t", "a", "--will-topic"]),
+        ("pub", &["-m", "x", "-t", "a", "-D", "publish", "response-topic"]),
+        ("pub", &["-m", "x", "-t", "a", "-D", "publish", "content-type"]),
+        ("pub", &["-m", "x", "-t", "a", "-D", "publish", "user-property", "k"]),
+        ("pub", &["-m", "x", "-t", "a", "-D", "connect", "authentication-method"]),
+        ("sub", &["-t"]),
+        ("sub", &["-t", "a", "-U"]),
+        ("rr", &["-m", "x", "-t"]),
+        ("mqtt", &["-t"]),
+    ] {
+        // A usage error: nothing listens at that URL.
+        wspipe([command, url]).args(before).args([bad]).run().status(2).stdout_is("").one_line(&["UTF-8"]);
+    }
+    // A surrogate, and U+0000, which no argument can hold.
+    for topic in ["a\\ud800", "a\\u0000"] {
+        let server = Scripted::start(|conn| broker(conn, answer_publisher));
+        let line = format!("{{\"topic\":\"{topic}\",\"payload\":\"x\"}}\n");
+        let run = wspipe(["pub", &server.mqtt(), "--in", "json", "-W", "10"]).stdin(line).run();
+        run.status(26).one_line(&["line 1"]);
+        let wire = wires(server).remove(0);
+        assert!(!wire.iter().any(|packet| packet.starts_with('3')), "{wire:?}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! Normative statements that no other test here is about; tests/conformance names them.
 
-use super::{peer::*, *};
-use crate::proto::mqtt::packet::PublishProperties;
+use super::{flows::properties, peer::*, *};
 
 /// [MQTT-3.3.4-8], [MQTT-4.9.0-3]
 #[test]
@@ -62,16 +61,7 @@ fn what_was_refused_is_not_sent_again() {
 #[test]
 fn expiry_ends_no_exchange() {
     let hour = Duration::from_secs(3600);
-    let properties = PublishProperties {
-        payload_format_indicator: None,
-        message_expiry_interval: Some(1),
-        topic_alias: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-        subscription_identifiers: Vec::new(),
-        content_type: None,
-    };
+    let properties = PublishProperties { message_expiry_interval: Some(1), ..properties() };
     let mut owner = Owner::connected(V5);
     let expiring = Message { properties: Some(Rc::new(properties)), ..message("t", "a", 2) };
     owner.session.publish(expiring, owner.now).unwrap();
@@ -100,6 +90,29 @@ fn every_topic_alias_up_to_our_maximum() {
     }
     for alias in 1..=u16::MAX {
         assert_eq!(owner.given(&aliased("", alias)), [format!("message t{alias} x q0")]);
+    }
+}
+
+/// [MQTT-3.2.2-18]; after a reconnect, too
+#[test]
+fn no_topic_alias_where_the_server_takes_none() {
+    let aliased = || Message {
+        properties: Some(Rc::new(PublishProperties { topic_alias: Some(1), ..properties() })),
+        ..message("t", "a", 1)
+    };
+    let mut owner = Owner::connected(V5);
+    assert_eq!(owner.session.publish(aliased(), owner.now), Err(Refusal::TopicAlias(0)));
+    let mut owner = Owner::connected_with(options(V5), "22 0001");
+    owner.session.publish(aliased(), owner.now).unwrap();
+    let first = owner.session.poll_transmit(owner.now).map(|bytes| bytes.to_vec());
+    assert_eq!(first, Some(hex("32 0a 0001 74 0001 03 230001 61")));
+    for none in ["", "22 0000"] {
+        owner.lost();
+        owner.session.handle_connected(owner.now, owner.now + LIMIT);
+        owner.sent();
+        owner.given(&connack(V5, true, 0, none));
+        let again = owner.session.poll_transmit(owner.now).map(|bytes| bytes.to_vec());
+        assert_eq!(again, Some(hex("3a 07 0001 74 0001 00 61")));
     }
 }
 
@@ -180,7 +193,9 @@ fn both_halves_of_the_session_outlive_the_connection() {
         for _ in 0..3 {
             owner.lost();
             owner.pass(Duration::from_secs(60));
-            assert_eq!(owner.connect(true, ""), ["connected present again"]);
+            owner.session.handle_connected(owner.now, owner.now + LIMIT);
+            assert_eq!(owner.sent(), ["CONNECT me"], "the same session by the same name");
+            assert_eq!(owner.given(&connack(version, true, 0, "")), ["connected present again"]);
             assert_eq!(owner.sent(), ["PUBREL 3", "PUBLISH t a q1 1 dup", "PUBLISH t b q2 2 dup"]);
             assert!(owner.given(&publish(version, "u", "in", 2, 7)).is_empty(), "it was shown");
             assert_eq!(owner.sent(), ["PUBREC 7"]);
