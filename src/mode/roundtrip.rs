@@ -364,8 +364,8 @@ impl Machine for RoundTrip {
 
     fn handle_received(&mut self, received: Received<'_>, now: Instant) {
         match received {
-            Received::Message(_, bytes) => {
-                self.client.session.handle_bytes(bytes, now);
+            Received::Message(kind, bytes) => {
+                self.client.handle_message(kind, bytes, now);
                 self.drain(now);
             }
             Received::Close(close) => self.client.handle_close(close),

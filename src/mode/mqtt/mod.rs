@@ -278,6 +278,14 @@ impl Client {
         Failure::new(Kind::Login, format!("{}: the server asks for enhanced authentication (AUTH)", self.url))
     }
 
+    /// Packets come in binary frames; any other data frame ends the connection [MQTT-6.0.0-1].
+    pub fn handle_message(&mut self, kind: link::Kind, bytes: &[u8], now: Instant) {
+        match kind {
+            link::Kind::Binary => self.session.handle_bytes(bytes, now),
+            link::Kind::Text => self.session.handle_text(bytes),
+        }
+    }
+
     /// DISCONNECT with `reason` where CONNECT was sent, then Close; nothing follows. Also before CONNACK: the
     /// server may have accepted already, and without DISCONNECT it would publish the will.
     pub fn finish(&mut self, reason: u8, now: Instant) {

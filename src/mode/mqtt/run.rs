@@ -222,8 +222,8 @@ impl<C: Command> Machine for Run<C> {
 
     fn handle_received(&mut self, received: Received<'_>, now: Instant) {
         match received {
-            Received::Message(_, bytes) => {
-                self.driver.client.session.handle_bytes(bytes, now);
+            Received::Message(kind, bytes) => {
+                self.driver.client.handle_message(kind, bytes, now);
                 self.drain(now);
             }
             Received::Close(close) => self.driver.client.handle_close(close),

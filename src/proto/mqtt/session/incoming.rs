@@ -248,6 +248,16 @@ impl State {
 }
 
 impl Session {
+    /// A WebSocket text frame: none of its bytes are MQTT's (section 6), and nothing more is read.
+    pub fn handle_text(&mut self, bytes: &[u8]) {
+        if self.state.reads() {
+            let what =
+                format!("a text frame where packets come in binary ones: received {}", beginning(bytes));
+            let event = self.state.violated(0x82, what);
+            self.state.events.extend(event);
+        }
+    }
+
     /// The message is safe: PUBACK or PUBREC is queued. A token of an earlier connection sends nothing; at QoS 2
     /// a repetition of its message is then known for what it is, and acknowledged when it comes or has come.
     pub fn acknowledge(&mut self, token: AckToken, _now: Instant) {

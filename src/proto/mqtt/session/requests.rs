@@ -173,9 +173,15 @@ impl State {
         let asked = self.options.connect.properties.session_expiry_interval.unwrap_or(0);
         let expiry = self.options.final_expiry.filter(|_| asked != 0 && last);
         let user = std::mem::take(&mut self.options.disconnect_user_properties);
-        // Fails with 0x04 in 3.1.1, where closing without DISCONNECT is what has the will published, and where
-        // the server takes no packet this small.
-        let _ = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, &user));
+        // Above the server's Maximum Packet Size a property is left out [MQTT-3.14.2-4]: without DISCONNECT the
+        // will would be published.
+        for (expiry, user) in [(expiry, &user[..]), (expiry, &[]), (None, &[])] {
+            // Other failures: 0x04 in 3.1.1, where closing without DISCONNECT is what has the will published.
+            let queued = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, user));
+            if !matches!(queued, Err(Refusal::TooLarge(..))) {
+                break;
+            }
+        }
         self.options.disconnect_user_properties = user;
         self.phase = Phase::Closing;
     }

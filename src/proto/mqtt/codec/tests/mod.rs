@@ -1,6 +1,7 @@
 //! Bytes written out from the standard, both ways.
 
 mod audit;
+mod conformance;
 mod encoded;
 mod framing;
 mod malformed;

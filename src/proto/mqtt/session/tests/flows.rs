@@ -232,7 +232,7 @@ fn topic_aliases_only_as_asked() {
     assert_eq!(topics, ["t", "", "u", "", "t"]);
 }
 
-fn properties() -> PublishProperties {
+pub fn properties() -> PublishProperties {
     PublishProperties {
         payload_format_indicator: None,
         message_expiry_interval: None,

@@ -1,5 +1,6 @@
 //! The session against a scripted server, in virtual time. Packets and events are compared as short texts.
 
+mod conformance;
 mod flows;
 mod incoming;
 mod lifecycle;
