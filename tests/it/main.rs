@@ -14,6 +14,7 @@ mod cat_reconnect;
 mod cat_streams;
 mod cat_terminal;
 mod cloud;
+mod conformance_ws;
 mod echo;
 mod format;
 mod health;
