@@ -284,7 +284,8 @@ impl Framed {
                         return Read::Lost(sticky.insert(Lost::Violation(1002, text)).clone());
                     }
                     if let Message::Ping(payload) = &message {
-                        // Behind our Close tungstenite is silent; only the peer's Close ends the duty (section 5.5.2).
+                        // Behind our Close tungstenite is silent; only the peer's Close ends the duty (section
+                        // 5.5.2).
                         if !active {
                             self.ws.get_mut().put_frame(0x8a, payload);
                         }

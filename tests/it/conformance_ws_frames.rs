@@ -1,5 +1,5 @@
-//! RFC 6455's frames and its closing handshake at the program's boundary. tests/conformance/rfc6455.tsv says which
-//! statement is tested where.
+//! RFC 6455's frames and its closing handshake at the program's boundary. tests/conformance/rfc6455.tsv says
+//! which statement is tested where.
 
 use std::{collections::HashSet, io, time::Duration};
 
