@@ -1,7 +1,7 @@
 //! TCP to the first of several addresses that answers (RFC 8305 section 5, "Happy Eyeballs").
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
     net::{IpAddr, SocketAddr, TcpStream},
     os::fd::OwnedFd,
@@ -35,8 +35,11 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// Attempts from the local address `from`, which must be of the addresses' family, or from any.
-    pub(super) fn new(addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
+    /// Attempts from the local address `from`, which must be of the addresses' family, or from any. An address
+    /// that is there twice is tried once: never two attempts to one address (RFC 6455 section 4.1).
+    pub(super) fn new(mut addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
+        let mut seen = HashSet::new();
+        addresses.retain(|address| seen.insert(*address));
         Dial {
             waiting: addresses.iter().copied().collect(),
             running: Vec::new(),
@@ -231,6 +234,19 @@ mod tests {
         let mut dial = Dial::new(vec![good], Some("192.0.2.1".parse().unwrap()), now);
         let reasons = dial.advance(now).unwrap_err();
         assert_eq!(reasons[0].1, "--bind 192.0.2.1: Cannot assign requested address");
+    }
+
+    #[test]
+    fn one_attempt_to_one_address() {
+        let (mute, _listener, _fill) = silent();
+        let start = Instant::now();
+        let mut dial = Dial::new(vec![mute, mute], None, start);
+        for n in 0..4 {
+            assert!(dial.advance(start + HEAD_START * n).unwrap().is_none());
+            assert_eq!((dial.running.len(), dial.wake_at()), (1, None));
+        }
+        let (refusing, _held) = closed();
+        assert_eq!(run(vec![refusing; 3]).unwrap_err().len(), 1);
     }
 
     #[test]

@@ -283,7 +283,12 @@ impl Framed {
                         let text = format!("Close with the code {code}, which nobody may send");
                         return Read::Lost(sticky.insert(Lost::Violation(1002, text)).clone());
                     }
-                    if message.is_ping() {
+                    if let Message::Ping(payload) = &message {
+                        // Behind our Close tungstenite is silent; only the peer's Close ends the duty (section
+                        // 5.5.2).
+                        if !active {
+                            self.ws.get_mut().put_frame(0x8a, payload);
+                        }
                         // The Pong goes before whatever is sent next, so that ends of frames can be counted.
                         // A failure is kept for the next flush.
                         let _ = self.ws.flush();
@@ -329,7 +334,13 @@ impl Framed {
 
     /// Turns an error into what the machine is told, and answers a violation with Close.
     fn fail(&mut self, error: WsError) -> Lost {
+        let unsound = self.ws.get_ref().unsound;
         let (code, lost) = match error {
+            WsError::Io(_) if unsound && !self.ws.can_read() => return Lost::Closed,
+            WsError::Io(_) if unsound => {
+                let text = String::from("a frame's length that is not in its shortest form");
+                (CloseCode::Protocol, Lost::Violation(1002, text))
+            }
             WsError::ConnectionClosed
             | WsError::AlreadyClosed
             | WsError::Protocol(ProtocolError::ReceivedAfterClosing) => return Lost::Closed,

@@ -306,7 +306,7 @@ fn the_request_is_as_rfc_6455_says() {
 #[test]
 fn faulty_frames_end_with_the_right_close() {
     for (name, bytes, status, close, text) in [
-        ("2^63 bytes", hex("82 7f 8000000000000000"), 63, "03f1", "limit"),
+        ("2^63 bytes", hex("82 7f 8000000000000000"), 8, "03ea", "length"),
         ("2^63 - 1 bytes", hex("82 7f 7fffffffffffffff"), 63, "03f1", "limit"),
         ("a terabyte", hex("82 7f 0000010000000000"), 63, "03f1", "limit"),
         ("masked", hex("81 85 00000000 68656c6c6f"), 8, "03ea", "mask"),

@@ -15,6 +15,8 @@ mod cat_streams;
 mod cat_terminal;
 mod cloud;
 mod conformance_mqtt;
+mod conformance_ws;
+mod conformance_ws_frames;
 mod echo;
 mod format;
 mod health;

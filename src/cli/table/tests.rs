@@ -276,6 +276,7 @@ const BAD: &[Row] = &[
     ("--header", "echo", &["-H", "Host: a", "-H", "host: b"], "host is given twice"),
     ("--subprotocol", "echo", &["--subprotocol", "a,b"], "repeat the option"),
     ("--subprotocol", "echo", &["--subprotocol", ""], "takes a name"),
+    ("--subprotocol", "echo", &["--subprotocol", "a/b"], "without spaces or separators"),
     ("--subprotocol", "echo", &["--subprotocol=a", "--protocol=a"], "given twice"),
     ("--origin", "echo", &["--origin", "a\nb"], "the value of --origin has the character U+000A"),
     ("--origin", "mqtt", &["--origin=a", "-H", "Origin: b"], "one is enough"),

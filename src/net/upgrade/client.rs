@@ -10,7 +10,7 @@ use std::{
 use tungstenite::handshake::derive_accept_key;
 
 use self::request::request;
-use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
+use super::{MAX_HEAD, MAX_HEADERS, has_token};
 use crate::{
     config::Endpoint,
     net::{
@@ -226,36 +226,30 @@ impl Upgrade {
         Ok(Some(head))
     }
 
-    /// The checks of a 101 in RFC 6455 section 4.1; gives the subprotocol.
+    /// The checks of a 101 in RFC 6455 section 4.1, and of what may stand once only in section 11.3; gives the
+    /// subprotocol.
     fn check(&self, headers: &[httparse::Header<'_>]) -> Result<Option<String>, String> {
-        if !has_token(headers, "Upgrade", "websocket") {
-            return Err(String::from("101 without Upgrade: websocket"));
+        match values(headers, "Upgrade")[..] {
+            [] => return Err(String::from("101 without Upgrade: websocket")),
+            [one] if one.eq_ignore_ascii_case(b"websocket") => {}
+            ref all => return Err(format!("101 with Upgrade: {}", list(all))),
         }
         if !has_token(headers, "Connection", "Upgrade") {
             return Err(String::from("101 without Connection: Upgrade"));
         }
-        let mut accepts = headers.iter().filter(|h| h.name.eq_ignore_ascii_case("Sec-WebSocket-Accept"));
-        match accepts.next() {
-            None => return Err(String::from("101 without Sec-WebSocket-Accept")),
-            Some(header) if header.value.trim_ascii() != self.accept.as_bytes() => {
-                return Err(String::from("wrong Sec-WebSocket-Accept"));
-            }
-            Some(_) => {}
+        match values(headers, "Sec-WebSocket-Accept")[..] {
+            [] => return Err(String::from("101 without Sec-WebSocket-Accept")),
+            [one] if one == self.accept.as_bytes() => {}
+            [_] => return Err(String::from("wrong Sec-WebSocket-Accept")),
+            _ => return Err(String::from("more than one Sec-WebSocket-Accept")),
         }
-        let named = |name: &'static str| headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name));
-        let mut extensions = named("Sec-WebSocket-Extensions");
-        if let Some(header) = extensions.find(|h| h.value.iter().any(|b| !b" \t,".contains(b))) {
-            let value = excerpt(header.value);
-            return Err(format!("the server uses an extension that was not asked for: {value}"));
+        // None was asked for, and an empty list is malformed (section 9.1).
+        let extensions = values(headers, "Sec-WebSocket-Extensions");
+        if !extensions.is_empty() {
+            let used = list(&extensions);
+            return Err(format!("the server uses an extension that was not asked for: {used}"));
         }
-        // `tokens` passes over what is not UTF-8, and no name that was offered is that.
-        if let Some(header) = named("Sec-WebSocket-Protocol").find(|h| std::str::from_utf8(h.value).is_err())
-        {
-            let value = excerpt(header.value);
-            return Err(format!("the server chose a subprotocol that was not offered: {value}"));
-        }
-        let chosen: Vec<_> = tokens(headers, "Sec-WebSocket-Protocol").collect();
-        subprotocol(&self.offered, &chosen)
+        subprotocol(&self.offered, &values(headers, "Sec-WebSocket-Protocol"))
     }
 
     fn connection(&mut self, subprotocol: Option<String>, head_len: usize) -> Option<Connection> {
@@ -339,23 +333,36 @@ fn log_body(body: &[u8]) {
     }
 }
 
-/// Which subprotocol it is (RFC 6455 section 4.1 point 6). Brokers that answer `mqtt` though asked for
-/// something else of MQTT's, or with a list, are let pass with a warning: our one deviation.
-fn subprotocol(offered: &[String], chosen: &[&str]) -> Result<Option<String>, String> {
-    match chosen {
-        [one] if offered.iter().any(|name| name == one) => return Ok(Some((*one).to_owned())),
-        [] => {
-            if !offered.is_empty() {
-                let names: Vec<String> = offered.iter().map(|name| shortened(name)).collect();
-                log::warn!("the server chose no subprotocol; offered: {}", names.join(", "));
-            }
-            return Ok(None);
+/// The values of all headers called `name`, without the blanks around them.
+fn values<'a>(headers: &'a [httparse::Header<'_>], name: &str) -> Vec<&'a [u8]> {
+    let named = headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    named.map(|header| header.value.trim_ascii()).collect()
+}
+
+/// Values for a message.
+fn list(values: &[&[u8]]) -> String {
+    excerpt(&values.join(&b", "[..]))
+}
+
+/// Which subprotocol it is (RFC 6455 section 4.1 point 6), by the values of all its headers. Brokers that answer
+/// `mqtt` though asked for something else of MQTT's, or with a list, are let pass with a warning: a listed
+/// deviation.
+fn subprotocol(offered: &[String], chosen: &[&[u8]]) -> Result<Option<String>, String> {
+    if chosen.is_empty() {
+        if !offered.is_empty() {
+            let names: Vec<String> = offered.iter().map(|name| shortened(name)).collect();
+            log::warn!("the server chose no subprotocol; offered: {}", names.join(", "));
         }
-        _ => {}
+        return Ok(None);
     }
-    let list = escaped(&chosen.join(", "));
+    let one = offered.iter().find(|name| *chosen == [name.as_bytes()]);
+    if let Some(one) = one {
+        return Ok(Some(one.clone()));
+    }
+    let list = list(chosen);
+    let mut elements = chosen.iter().flat_map(|value| value.split(|byte| *byte == b','));
     let mqtt = offered.iter().any(|name| name.starts_with("mqtt"));
-    if mqtt && chosen.iter().any(|name| name.eq_ignore_ascii_case("mqtt")) {
+    if mqtt && elements.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"mqtt")) {
         log::warn!("the server answered the subprotocol with \"{list}\"; taken as mqtt");
         return Ok(Some(String::from("mqtt")));
     }

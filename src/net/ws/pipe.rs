@@ -39,6 +39,8 @@ pub(super) struct Pipe {
     keys: Keys,
     /// What the peer's Close says: tungstenite hides a code that nobody may send.
     pub(super) close_code: Option<u16>,
+    /// A frame's length breaks section 5.2: tungstenite takes any form.
+    pub(super) unsound: bool,
     /// Read and not given out: `start..end`.
     buffer: Vec<u8>,
     start: usize,
@@ -67,6 +69,8 @@ struct Header {
     len: usize,
     payload: u64,
     mask: Option<[u8; 4]>,
+    /// The length has its shortest form, and its highest bit is 0.
+    sound: bool,
 }
 
 impl Header {
@@ -74,16 +78,17 @@ impl Header {
     #[inline(always)]
     fn parse(data: &[u8]) -> Option<Header> {
         let [first, second, rest @ ..] = data else { return None };
-        let (payload, at) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-            127 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
-            short => (u64::from(short), 2),
+        let (payload, at, least) = match second & 0x7f {
+            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4, 126),
+            127 => (u64::from_be_bytes(*rest.first_chunk()?), 10, 1 << 16),
+            short => (u64::from(short), 2, 0),
         };
+        let sound = payload >= least && payload >> 63 == 0;
         if second & 0x80 == 0 {
-            return Some(Header { first: *first, len: at, payload, mask: None });
+            return Some(Header { first: *first, len: at, payload, mask: None, sound });
         }
         let mask = *data.get(at..)?.first_chunk()?;
-        Some(Header { first: *first, len: at + 4, payload, mask: Some(mask) })
+        Some(Header { first: *first, len: at + 4, payload, mask: Some(mask), sound })
     }
 }
 
@@ -105,6 +110,7 @@ impl Pipe {
             role,
             keys: Keys::new(),
             close_code: None,
+            unsound: false,
             buffer,
             start: 0,
             end,
@@ -131,7 +137,7 @@ impl Pipe {
             return Front::Other;
         }
         let payload = match usize::try_from(header.payload) {
-            Ok(payload) if payload <= limit && payload <= BUFFER - header.len => payload,
+            Ok(payload) if header.sound && payload <= limit && payload <= BUFFER - header.len => payload,
             _ => return Front::Other,
         };
         if data.len() < header.len + payload {
@@ -240,6 +246,10 @@ impl Pipe {
         loop {
             let data = &self.buffer[self.start..self.end];
             if let Some(header) = Header::parse(data) {
+                if !header.sound {
+                    self.unsound = true;
+                    return Err(ErrorKind::InvalidData.into());
+                }
                 if header.first == 0x88 && self.close_code.is_none() && header.payload >= 2 {
                     let code = data.get(header.len..header.len + 2);
                     if code.is_none() && self.ended.is_none() {

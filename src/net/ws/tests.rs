@@ -228,10 +228,11 @@ fn closing_by_the_peer() {
 
 #[test]
 fn violations_are_answered_and_sticky() {
-    let cases: [(&[u8], u16, Lost); 5] = [
+    let cases: [(&[u8], u16, Lost); 6] = [
         (b"\x81\x02\xc3\x28\x81\x01x", 1007, Lost::Violation(1007, "text that is not UTF-8".into())),
         (b"\xc1\x01x\x81\x01x", 1002, Lost::Violation(1002, "Reserved bits are non-zero".into())),
         (b"\x81\x81\x00\x00\x00\x00x\x81\x01x", 1002, Lost::Violation(1002, String::new())),
+        (b"\x81\x7e\x00\x01x\x81\x01x", 1002, Lost::Violation(1002, String::new())),
         (b"\x82\x7e\x10\x01", 1009, Lost::TooLarge(4096)),
         (b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 1009, Lost::TooLarge(4096)),
     ];

@@ -113,7 +113,7 @@ fn violations_are_closed_with_their_code() {
         ("fragmented ping", fragmented_ping, 1002),
         ("continuation of nothing", peer::frame(0x80, b"x"), 1002),
         ("not UTF-8", peer::frame(peer::TEXT, b"\xff\xfe"), 1007),
-        ("2^63 bytes", huge, 1009),
+        ("2^63 bytes", huge, 1002),
         ("above the limit", peer::frame(peer::BINARY, &vec![0; (8 << 20) + 1]), 1009),
     ];
     for (what, bytes, code) in cases {

@@ -94,16 +94,20 @@ fn requests_that_cannot_be_made() {
 fn subprotocol_rules() {
     let ok = |offered: &[&str], chosen: &[&str]| {
         let offered: Vec<_> = offered.iter().map(|name| (*name).to_owned()).collect();
-        subprotocol(&offered, chosen)
+        let chosen: Vec<_> = chosen.iter().map(|name| name.as_bytes()).collect();
+        subprotocol(&offered, &chosen)
     };
     assert_eq!(ok(&["a", "b"], &["b"]), Ok(Some(String::from("b"))));
     assert_eq!(ok(&[], &[]), Ok(None));
     assert_eq!(ok(&["mqtt"], &[]), Ok(None));
     assert!(ok(&["a"], &["A"]).is_err());
     assert!(ok(&["a", "b"], &["a", "b"]).is_err());
+    assert!(ok(&["a", "b"], &["a, b"]).is_err());
     assert!(ok(&[], &["mqtt"]).is_err());
+    // The empty text is not the same as none (section 4.2.2).
+    assert!(ok(&["a"], &[""]).is_err() && ok(&["mqtt"], &[""]).is_err() && ok(&[], &[""]).is_err());
     // The listed deviation.
-    for chosen in [&["mqttv3.1", "mqtt"][..], &["mqtt", "mqtt"], &["MQTT"]] {
+    for chosen in [&["mqttv3.1", "mqtt"][..], &["mqttv3.1, mqtt"], &["mqtt", "mqtt"], &["MQTT"]] {
         assert_eq!(ok(&["mqtt"], chosen), Ok(Some(String::from("mqtt"))));
     }
     assert_eq!(ok(&["mqttv3.1"], &["mqtt"]), Ok(Some(String::from("mqtt"))));
