@@ -4,6 +4,8 @@ mod client;
 mod server;
 
 pub(super) use client::{Framing, Upgrade, dechunk, refused};
+#[cfg(any(test, fuzzing))]
+pub(super) use client::drive;
 pub use server::{Refuse, Request, parse_request, response};
 
 /// The largest head taken, in bytes.
