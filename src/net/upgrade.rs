@@ -3,9 +3,9 @@
 mod client;
 mod server;
 
-pub(super) use client::{Framing, Upgrade, dechunk, refused};
 #[cfg(any(test, fuzzing))]
 pub(super) use client::drive;
+pub(super) use client::{Framing, Upgrade, dechunk, refused};
 pub use server::{Refuse, Request, parse_request, response};
 
 /// The largest head taken, in bytes.

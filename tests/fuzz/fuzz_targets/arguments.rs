@@ -25,7 +25,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     static AWAY: Once = Once::new();
     AWAY.call_once(|| {
         let dir = std::env::temp_dir().join(format!("wspipe-fuzz-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).and_then(|()| std::env::set_current_dir(&dir)).expect("an empty directory");
+        std::fs::create_dir_all(&dir)
+            .and_then(|()| std::env::set_current_dir(&dir))
+            .expect("an empty directory");
         let _ = std::fs::remove_dir(&dir);
     });
     let Some((&choice, text)) = data.split_first() else { return };

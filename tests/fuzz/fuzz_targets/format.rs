@@ -31,7 +31,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Ok(template) => written(template, zone, &message),
         Err(why) => no_controls(&why),
     }
-    [Template::payload(), Template::verbose()].into_iter().for_each(|plain| written(plain, Zone::utc(), &message));
+    [Template::payload(), Template::verbose()]
+        .into_iter()
+        .for_each(|plain| written(plain, Zone::utc(), &message));
     back(&message);
     if let Err(why) = parse_json(message.payload) {
         no_controls(&why);
@@ -53,7 +55,9 @@ fn written(mut template: Template, zone: Zone, message: &Message<'_>) {
     let _ = template.write(&mut own, &clean);
     let _ = template.write(&mut escaped, message);
     let steering = |bytes: &[u8]| {
-        bytes.utf8_chunks().any(|chunk| !chunk.invalid().is_empty() || chunk.valid().contains(char::is_control))
+        bytes
+            .utf8_chunks()
+            .any(|chunk| !chunk.invalid().is_empty() || chunk.valid().contains(char::is_control))
     };
     assert!(steering(&own) || !steering(&escaped), "{:?}", String::from_utf8_lossy(&escaped));
 }
@@ -66,7 +70,8 @@ fn back(message: &Message<'_>) {
         template.set_escape(escape);
         assert_eq!(template.write(&mut line, message), Written::Record);
         assert!(!line.contains(&b'\n'));
-        let read = parse_json(&line).unwrap_or_else(|why| panic!("{why}: {:?}", String::from_utf8_lossy(&line)));
+        let read =
+            parse_json(&line).unwrap_or_else(|why| panic!("{why}: {:?}", String::from_utf8_lossy(&line)));
         assert_eq!((read.topic.as_deref(), &read.payload[..]), (Some(message.topic), message.payload));
         assert_eq!((read.qos, read.retain), (QoS::from_u8(message.qos), Some(message.retain)));
         let expected = message.properties.map(|p| PublishProperties {
@@ -75,7 +80,8 @@ fn back(message: &Message<'_>) {
             ..p.clone()
         });
         // An empty list of them is none.
-        let (read, expected) = (read.properties.unwrap_or(no_properties()), expected.unwrap_or(no_properties()));
+        let (read, expected) =
+            (read.properties.unwrap_or(no_properties()), expected.unwrap_or(no_properties()));
         assert_eq!(read, expected);
     }
 }

@@ -69,7 +69,8 @@ fn read(framing: Framing, kind: Kind, data: &[u8], seed: u8, bits: u8) {
         return assert_eq!(whole, cut);
     }
     // What came at once is a message: only all of it together is the same.
-    let joined = |messages: &Messages| messages.iter().flat_map(|(_, bytes)| bytes.clone()).collect::<Vec<u8>>();
+    let joined =
+        |messages: &Messages| messages.iter().flat_map(|(_, bytes)| bytes.clone()).collect::<Vec<u8>>();
     assert_eq!(whole.2.is_some(), cut.2.is_some());
     if whole.2.is_none() {
         assert_eq!((joined(&whole.0), joined(&cut.0)), (data.to_vec(), data.to_vec()));

@@ -74,8 +74,11 @@ fn redirected(location: &str) {
             Ok(()) => {
                 let url = &to.url;
                 assert_eq!(url::parse(&url.to_string(), Purpose::WebSocket), Ok((url.clone(), None)));
-                assert!(!url.target.split('?').next().unwrap_or_default().split('/').any(|part| part == ".."));
-                let same = (url.scheme, &url.host, url.port) == (from.url.scheme, &from.url.host, from.url.port);
+                assert!(
+                    !url.target.split('?').next().unwrap_or_default().split('/').any(|part| part == "..")
+                );
+                let same =
+                    (url.scheme, &url.host, url.port) == (from.url.scheme, &from.url.host, from.url.port);
                 let secret = to.headers.iter().any(|(name, _)| name == "Cookie" || name == "Authorization");
                 assert_eq!(same, secret, "logins go to the same server only: {location:?}");
             }

@@ -86,7 +86,9 @@ fn drain(connection: &mut Connection, all: &mut Vec<Got>) -> bool {
             }
             Read::Got(Received::Ping(payload)) => Got::Ping(payload.to_vec()),
             Read::Got(Received::Pong(payload)) => Got::Pong(payload.to_vec()),
-            Read::Got(Received::Close(close)) => Got::Close(close.map(|(code, text)| (code, text.to_owned()))),
+            Read::Got(Received::Close(close)) => {
+                Got::Close(close.map(|(code, text)| (code, text.to_owned())))
+            }
         };
         let lost = matches!(got, Got::Lost(_));
         if let Got::Lost(Lost::Violation(_, text)) = &got {

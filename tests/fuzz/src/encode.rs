@@ -1,7 +1,9 @@
 //! Packets as a server sends them, for what the client only reads.
 
 use bytes::{BufMut, BytesMut};
-use wspipe::proto::mqtt::packet::{Ack, Acks, ConnAckProperties, Packet, Publish, PublishProperties, Version};
+use wspipe::proto::mqtt::packet::{
+    Ack, Acks, ConnAckProperties, Packet, Publish, PublishProperties, Version,
+};
 
 /// Appends a packet.
 pub fn packet(out: &mut Vec<u8>, version: Version, packet: &Packet<'_>) {

@@ -5,7 +5,6 @@ pub mod codec;
 pub mod encode;
 pub mod session;
 
-
 /// The bytes of one input, taken from the front. An empty one gives zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a>(pub &'a [u8]);

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use wspipe::proto::mqtt::{
     packet::{
-        Ack, Acks, ConnAckProperties, Connect, ConnectProperties, Filter, Packet, Publish, PublishProperties, QoS,
-        Version, no_properties,
+        Ack, Acks, ConnAckProperties, Connect, ConnectProperties, Filter, Packet, Publish, PublishProperties,
+        QoS, Version, no_properties,
     },
     session::{AckToken, Event, Message, Options, Session},
 };
@@ -91,8 +91,13 @@ impl Driver {
             ..ConnectProperties::default()
         };
         let keep_alive = if has(3) { 60 } else { 0 };
-        let connect =
-            Connect { client_id: "me".to_owned(), clean: has(4), keep_alive, properties, ..Connect::default() };
+        let connect = Connect {
+            client_id: "me".to_owned(),
+            clean: has(4),
+            keep_alive,
+            properties,
+            ..Connect::default()
+        };
         let options = Options {
             version: if has(5) { Version::V311 } else { Version::V5 },
             connect,
@@ -246,7 +251,8 @@ impl Driver {
             }
             10 => Packet::SubAck(Acks { pkid, reasons: vec![reason; usize::from(bits % 3) + 1], text: None }),
             11 => {
-                let reasons = if version == Version::V5 { vec![reason; usize::from(bits % 3) + 1] } else { vec![] };
+                let reasons =
+                    if version == Version::V5 { vec![reason; usize::from(bits % 3) + 1] } else { vec![] };
                 Packet::UnsubAck(Acks { pkid, reasons, text: None })
             }
             12 => Packet::PingResp,
@@ -376,7 +382,8 @@ impl Driver {
         let topic = usize::from(u16_at(body, 0));
         let pkid = u16_at(body, 2 + topic);
         assert_ne!(pkid, 0);
-        let number = body.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)).expect("a payload of 8 bytes");
+        let number =
+            body.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)).expect("a payload of 8 bytes");
         self.used.insert(pkid);
         if self.early.contains(&number) {
             return;
