@@ -174,8 +174,10 @@ pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError
         what.push_str(&format!(" in {}", shown(&beginning)));
     }
     let dashed = format!("-{argument}");
-    if flags::by_long(command, dashed.split('=').next().unwrap_or(&dashed)).is_some() {
-        return UsageError::new(format!("{what}: did you mean {dashed}, with two dashes?"));
+    // Its value may be a secret, and is not shown.
+    let name = dashed.split('=').next().unwrap_or(&dashed);
+    if flags::by_long(command, name).is_some() {
+        return UsageError::new(format!("{what}: did you mean {name}, with two dashes?"));
     }
     if let Some(answer) = elsewhere(command, &spelling) {
         return UsageError::new(format!("{what}: {answer}"));
@@ -307,6 +309,15 @@ mod tests {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
         assert_eq!(distance(&"x".repeat(65), "x"), usize::MAX);
+    }
+
+    #[test]
+    fn a_suggestion_shows_no_value() {
+        for argument in ["-password=secret", "-pw=sec\x1b[2Jret", "-json=\u{15}"] {
+            let text = unknown_letter(Command::Pub, argument, 2).to_string();
+            assert!(text.contains("two dashes"), "{text}");
+            assert!(!text.contains("sec") && !text.contains(char::is_control), "{text:?}");
+        }
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl ConnectTo {
 /// # Errors
 /// It is none.
 pub fn address(text: &str) -> Result<IpAddr, UrlError> {
+    url::check_characters(text)?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match bare.unwrap_or(text).parse::<IpAddr>() {
         Ok(address) if bare.is_none() || address.is_ipv6() => Ok(address),

@@ -3,6 +3,9 @@
 
 mod dial;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod local;
 mod out;
 mod plain;

@@ -3,6 +3,8 @@
 mod client;
 mod server;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use client::drive;
 pub(super) use client::{Framing, Upgrade, dechunk, refused};
 pub use server::{Refuse, Request, parse_request, response};
 

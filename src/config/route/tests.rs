@@ -197,3 +197,11 @@ fn anything_typed_is_read_or_refused() {
     }
     assert!(resolves > 500 && connects > 500, "the pieces make too few good ones: {resolves}, {connects}");
 }
+
+#[test]
+fn no_message_has_a_control_character() {
+    for text in ["\n\n", "127.0.0.1\x1b[2J", "[::1]\r", "\u{9b}2J"] {
+        let why = super::address(text).unwrap_err().to_string();
+        assert!(!why.contains(char::is_control), "{why:?}");
+    }
+}

@@ -267,5 +267,33 @@ fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
+/// A handshake without a socket: the answer in pieces, and then its end. What a piece leaves over comes again
+/// with the next one, as it does where a socket is only looked into.
+#[cfg(any(test, fuzzing))]
+pub(super) fn drive(http: bool, login: bool, pieces: &[&[u8]]) -> (usize, Option<Obstacle>) {
+    let host = Host::Address(super::fuzz::ADDRESS);
+    let login = login.then(|| (b"user".to_vec(), b"password".to_vec()));
+    let mut machine = match http {
+        true => Machine::Http(http::Connect::new(&host, 80, login.as_ref())),
+        false => Machine::Socks(socks::Socks::new(&host, 80, login.as_ref())),
+    };
+    let (mut own, mut there) = (0, Vec::new());
+    for piece in pieces {
+        there.extend_from_slice(piece);
+        machine.poll_transmit();
+        match machine.handle_bytes(&there) {
+            Ok((taken, progress)) => {
+                own += taken;
+                if progress == Progress::Open {
+                    return (own, None);
+                }
+                there.drain(..taken);
+            }
+            Err(why) => return (own, Some(why)),
+        }
+    }
+    (own, Some(machine.handle_end()))
+}
+
 #[cfg(test)]
 mod tests;

@@ -101,19 +101,7 @@ impl Upgrade {
                 Ok(None) => break,
                 Err(error) => return Err(self.ended(Some(error))),
             };
-            if self.refused.is_some() {
-                if self.body_complete() {
-                    return Err(self.refusal());
-                }
-                continue;
-            }
-            // A head ends with a newline; one that comes in single bytes is not parsed for each of them.
-            let start = self.received.len() - fresh;
-            if self.received.len() > 1024 && memchr::memchr(b'\n', &self.received[start..]).is_none() {
-                self.check_size()?;
-                continue;
-            }
-            if let Some(connection) = self.heads(now)? {
+            if let Some(connection) = self.arrived(fresh, now)? {
                 return Ok(Some(connection));
             }
         }
@@ -169,6 +157,19 @@ impl Upgrade {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Looks at what has come, of which the last `fresh` bytes are new.
+    fn arrived(&mut self, fresh: usize, now: Instant) -> Result<Option<Connection>, Error> {
+        if self.refused.is_some() {
+            return if self.body_complete() { Err(self.refusal()) } else { Ok(None) };
+        }
+        // A head ends with a newline; a long one that comes in single bytes is not parsed for each of them.
+        let start = self.received.len() - fresh;
+        if start > 1024 && memchr::memchr(b'\n', &self.received[start..]).is_none() {
+            return self.check_size().map(|()| None);
+        }
+        self.heads(now)
     }
 
     /// Takes the heads that are complete.
@@ -295,6 +296,10 @@ impl Upgrade {
         // In TLS 1.3 a refused or missing client certificate shows only here (RFC 8446 section 4.4.2.4).
         if let Some(alert) = error.as_ref().and_then(alert) {
             return Error::Tls { peer: self.peer.clone(), why: alert.to_string(), clue: alert.clue() };
+        }
+        // What was not looked at for want of a newline.
+        if let Err(error) = self.head() {
+            return error;
         }
         match error {
             Some(error) => self.lost(error_text(&error)),
@@ -430,6 +435,8 @@ pub(in crate::net) fn dechunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::net) mod drive;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

@@ -1,27 +1,9 @@
 //! Response heads at random: nothing panics, nothing false upgrades, and what comes in pieces means the same.
 
-use super::*;
-use crate::{config::Scheme, net::tests::endpoint};
-
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-/// One that waits for its answer, without a socket.
-fn waiting(follow: bool) -> Upgrade {
-    Upgrade {
-        stream: None,
-        peer: Peer { host: String::from("example.org"), port: 80 },
-        tls: false,
-        max_message: endpoint(Scheme::Ws, 80).max_message,
-        request: Vec::new(),
-        sent: 0,
-        accept: ACCEPT.to_owned(),
-        offered: vec![String::from("mqtt")],
-        received: Vec::new(),
-        skipped: 0,
-        refused: None,
-        follow,
-    }
-}
+use super::{
+    drive::{ACCEPT, Outcome, outcome, waiting},
+    *,
+};
 
 /// xorshift64: each failure repeats.
 fn below(state: &mut u64, n: usize) -> usize {
@@ -98,13 +80,12 @@ fn answer(state: &mut u64) -> Vec<u8> {
     bytes
 }
 
-/// What became of it, as text: the error, or how far it is.
-fn outcome(upgrade: &mut Upgrade, bytes: &[u8], now: Instant) -> Option<Error> {
-    upgrade.received.extend_from_slice(bytes);
-    if upgrade.refused.is_some() {
-        return upgrade.body_complete().then(|| upgrade.refusal());
+/// Why it failed, where it has.
+fn failure(upgrade: &mut Upgrade, bytes: &[u8], now: Instant) -> Option<Error> {
+    match outcome(upgrade, bytes, now) {
+        Outcome::Failed(error) => Some(error),
+        _ => None,
     }
-    upgrade.heads(now).err()
 }
 
 #[test]
@@ -125,12 +106,12 @@ fn heads_at_random() {
             assert!(subprotocol.is_none_or(|name| name == "mqtt"), "{head}");
         }
         whole.received.clear();
-        let at_once = outcome(&mut whole, &bytes, now);
+        let at_once = failure(&mut whole, &bytes, now);
         // In two parts: the same, but that a body may be cut where the first part was enough.
         let mut parts = waiting(follow);
         let cut = below(&mut state, bytes.len() + 1);
-        let first = outcome(&mut parts, &bytes[..cut], now);
-        let second = first.or_else(|| outcome(&mut parts, &bytes[cut..], now));
+        let first = failure(&mut parts, &bytes[..cut], now);
+        let second = first.or_else(|| failure(&mut parts, &bytes[cut..], now));
         match (&at_once, &second) {
             (Some(Error::Refused { refusal: a, .. }), Some(Error::Refused { refusal: b, .. })) => {
                 refused += 1;

@@ -123,3 +123,23 @@ fn chunks() {
     assert_eq!(dechunk(b"<html>"), (Vec::new(), true));
     assert_eq!(dechunk(b"ffffffffffffffff\r\nab"), (b"ab".to_vec(), false));
 }
+
+/// The error of what came in these pieces, and then ended.
+fn failure(pieces: &[&[u8]]) -> String {
+    match super::drive::drive(pieces, false, true).1 {
+        super::drive::Outcome::Failed(error) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_no_http_needs_no_newline_to_be_known() {
+    // A long greeting that comes at once, and one in pieces.
+    let greeting = [b"\xfa".repeat(1100), b"x".repeat(3000)].concat();
+    assert!(failure(&[&greeting]).contains("the answer is not HTTP"), "{}", failure(&[&greeting]));
+    let late = [b"HTTP/1.1 101 ".to_vec(), vec![b'x'; 1200], vec![0; 30]].concat();
+    let pieces: Vec<&[u8]> = late.chunks(100).collect();
+    assert!(failure(&pieces).contains("malformed HTTP response head"), "{}", failure(&pieces));
+    assert_eq!(failure(&pieces), failure(&[&late]));
+    assert!(failure(&pieces[..12]).contains("within the response head"), "{}", failure(&pieces[..12]));
+}

@@ -109,7 +109,7 @@ impl State {
     }
 
     pub fn handle_puback(&mut self, ack: Ack) -> Option<Event<'static>> {
-        let entry = self.outgoing.get(ack.pkid)?;
+        let entry = self.outgoing.get(ack.pkid, self.sent.taken())?;
         if entry.message.as_ref().is_none_or(|message| message.qos != QoS::AtLeastOnce) {
             return self.violated(0x82, PUBACK_AT_QOS_2.to_owned());
         }
@@ -117,7 +117,7 @@ impl State {
     }
 
     pub fn handle_pubrec(&mut self, ack: Ack) -> Option<Event<'static>> {
-        let Some(entry) = self.outgoing.get(ack.pkid) else {
+        let Some(entry) = self.outgoing.get(ack.pkid, self.sent.taken()) else {
             self.queue_ack(codec::AckType::PubRel, ack.pkid, 0x92);
             return None;
         };
@@ -138,7 +138,7 @@ impl State {
     }
 
     pub fn handle_pubcomp(&mut self, ack: Ack) -> Option<Event<'static>> {
-        let entry = self.outgoing.get(ack.pkid)?;
+        let entry = self.outgoing.get(ack.pkid, self.sent.taken())?;
         if entry.message.is_some() {
             return None;
         }

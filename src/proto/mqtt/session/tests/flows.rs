@@ -304,3 +304,23 @@ fn the_out_buffer_has_a_mark() {
     owner.sent();
     assert!(owner.session.can_publish(QoS::AtMostOnce));
 }
+
+#[test]
+fn nothing_is_answered_before_it_has_left() {
+    for version in BOTH {
+        let mut owner = Owner::connected(version);
+        owner.publish("t", "a", 1).unwrap();
+        owner.publish("t", "b", 2).unwrap();
+        assert!(owner.given(&ack(version, PUBACK, 1, 0)).is_empty(), "an answer to what is still here");
+        assert!(owner.given(&ack(version, PUBREC, 2, 0)).is_empty());
+        assert_eq!((owner.session.in_flight(), owner.session.undelivered()), (2, 2));
+        let sent = owner.sent();
+        assert_eq!(sent[..2], ["PUBLISH t a q1 1", "PUBLISH t b q2 2"], "{sent:?}");
+        assert_eq!(owner.given(&ack(version, PUBACK, 1, 0)), ["acknowledged 0 0x00"]);
+        owner.given(&ack(version, PUBREC, 2, 0));
+        // PUBREC twice while PUBREL is still here.
+        owner.given(&ack(version, PUBREC, 2, 0));
+        assert_eq!(owner.sent(), ["PUBREL 2", "PUBREL 2"]);
+        assert_eq!(owner.given(&ack(version, PUBCOMP, 2, 0)), ["acknowledged 1 0x00"]);
+    }
+}
