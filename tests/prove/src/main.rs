@@ -6,7 +6,12 @@
 
 mod broker;
 mod child;
+mod feeder;
+mod flow;
+mod kills;
+mod ledger;
 mod random;
+mod scratch;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -36,7 +41,8 @@ struct Proof {
     run: fn(&Setting) -> Outcome,
 }
 
-const PROOFS: &[Proof] = &[];
+const PROOFS: &[Proof] =
+    &[Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run }];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
 

@@ -1,0 +1,88 @@
+//! `wspipe pub -l`, given numbered records not too far ahead of what has arrived.
+
+use std::{
+    fs::File,
+    io::Write,
+    process::{ChildStdin, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::{child::Child, ledger::record};
+
+/// Records in one write to its stdin.
+const BATCH: u64 = 32;
+
+/// The publisher and the thread that writes its stdin.
+pub struct Feeder {
+    child: Child,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+    arrived: Arc<AtomicU64>,
+}
+
+impl Feeder {
+    /// Starts `publisher` with records from 0 to `total - 1`, of which it is given `ahead` more than have arrived:
+    /// what waits in the broker and the pipe stays bounded so. Its stderr goes to `log`.
+    pub fn start(publisher: &mut Command, log: File, total: u64, ahead: u64) -> Result<Self, String> {
+        let mut child = Child::start(publisher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log))?;
+        let stdin = child.0.stdin.take().ok_or("the publisher has no stdin")?;
+        let arrived = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&arrived);
+        let thread = thread::spawn(move || feed(stdin, &seen, total, ahead));
+        Ok(Self { child, thread: Some(thread), arrived })
+    }
+
+    /// So many have arrived by now.
+    pub fn set_arrived(&self, count: u64) {
+        self.arrived.store(count, Ordering::Relaxed);
+    }
+
+    /// It has ended, as it should at the end of its input and not before.
+    pub fn has_ended(&mut self) -> Result<bool, String> {
+        Ok(self.child.0.try_wait().map_err(|error| error.to_string())?.is_some())
+    }
+
+    /// Everything was given, and its status is 0.
+    pub fn finish(mut self, limit: Duration) -> Result<(), String> {
+        let status = self.child.ended(limit).map_err(|error| format!("pub: {error}"))?;
+        if !status.success() {
+            return Err(format!("pub: {status}"));
+        }
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Ok(()))) | None => Ok(()),
+            Some(Ok(Err(error))) => Err(format!("pub did not read all of its input: {error}")),
+            Some(Err(_)) => Err("the feeding thread panicked".to_owned()),
+        }
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        // The thread waits for nothing more, and the pipe's other end is gone with the child.
+        self.set_arrived(u64::MAX / 2);
+    }
+}
+
+fn feed(mut stdin: ChildStdin, arrived: &AtomicU64, total: u64, ahead: u64) -> std::io::Result<()> {
+    let (mut some, mut one) = (Vec::new(), Vec::new());
+    let mut next = 0;
+    while next < total {
+        if next >= arrived.load(Ordering::Relaxed) + ahead {
+            thread::sleep(Duration::from_micros(200));
+            continue;
+        }
+        some.clear();
+        for n in next..total.min(next + BATCH) {
+            record(n, &mut one);
+            some.extend_from_slice(&one);
+            some.push(b'\n');
+        }
+        next += BATCH;
+        stdin.write_all(&some)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! A subscriber with a persistent session, killed again and again while messages flow (DESIGN section 3, promise 2:
+//! acknowledged after output, so that a kill loses nothing).
+
+use std::{os::unix::process::ExitStatusExt, path::Path, thread, time::Duration};
+
+use crate::{Outcome, Setting, broker::Broker, flow::Flow, random::Random, scratch::Scratch};
+
+/// More than mosquitto's 20, so that a kill finds much under way.
+const IN_FLIGHT: u64 = 200;
+/// One kill of so many comes soon after the start.
+const EARLY_ONE_OF: u64 = 5;
+/// "Soon": before or in the handshake, CONNECT and SUBSCRIBE, and what a session brings at once.
+const EARLY_MICROS: u64 = 12_000;
+
+pub fn run(setting: &Setting) -> Outcome {
+    let mut figures = Vec::new();
+    for qos in [1, 2] {
+        let scratch = Scratch::new(&format!("kills-{qos}"))?;
+        match kills(setting, qos, scratch.dir()) {
+            Ok(line) => figures.push(format!("QoS {qos}: {line}")),
+            Err(error) => return Err(scratch.keep(&format!("QoS {qos}: {error}"))),
+        }
+    }
+    Ok(figures)
+}
+
+fn kills(setting: &Setting, qos: u64, dir: &Path) -> Result<String, String> {
+    let total = setting.amount(30_000, 1_000_000);
+    let kills = setting.amount(30, 500);
+    let broker = Broker::start(dir, &format!("max_inflight_messages {IN_FLIGHT}\n"))?;
+    let mut flow = Flow::start(&setting.wspipe, dir, &broker, broker.tcp, qos, total)?;
+    let mut random = Random::new(setting.seed, 100 + qos);
+    let mut silent = 0;
+    let span = total / (kills + 1);
+    for kill in 0..kills {
+        let goal = kill * span + random.below(span);
+        silent += u64::from(kill_one(&mut flow, goal, &mut random)?);
+    }
+    let last = flow.subscribe()?;
+    let line = flow.finish(last)?;
+    Ok(format!("{kills} kills ({silent} before anything was written): {line}"))
+}
+
+/// One subscriber's life: killed soon, or when `goal` records are there. Whether it wrote nothing.
+fn kill_one(flow: &mut Flow, goal: u64, random: &mut Random) -> Result<bool, String> {
+    let before = (flow.ledger.distinct, flow.ledger.doubled);
+    let mut child = flow.subscribe()?;
+    if random.below(EARLY_ONE_OF) == 0 {
+        thread::sleep(Duration::from_micros(random.below(EARLY_MICROS)));
+    } else {
+        flow.wait_for(goal.max(before.0 + 1), &mut child)?;
+        // Not always right after a write.
+        thread::sleep(Duration::from_micros(random.below(3000)));
+    }
+    let status = child.kill()?;
+    if status.signal() != Some(9) {
+        return Err(format!("sub ended by itself before it was killed: {status}"));
+    }
+    flow.ledger.handle_killed()?;
+    flow.feeder.set_arrived(flow.ledger.distinct);
+    Ok(before == (flow.ledger.distinct, flow.ledger.doubled))
+}
