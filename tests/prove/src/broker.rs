@@ -65,6 +65,14 @@ impl Broker {
             None => Ok(()),
         }
     }
+
+    /// SIGKILL: what it has acknowledged since it last wrote its state down is lost.
+    pub fn kill(&mut self) -> Result<(), String> {
+        match self.child.take() {
+            Some(child) => child.kill().map(|_| ()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A loopback port that was free a moment ago.

@@ -41,11 +41,6 @@ impl Feeder {
         self.arrived.store(count, Ordering::Relaxed);
     }
 
-    /// It has ended, as it should at the end of its input and not before.
-    pub fn has_ended(&mut self) -> Result<bool, String> {
-        Ok(self.child.0.try_wait().map_err(|error| error.to_string())?.is_some())
-    }
-
     /// Everything was given, and its status is 0.
     pub fn finish(mut self, limit: Duration) -> Result<(), String> {
         let status = self.child.ended(limit).map_err(|error| format!("pub: {error}"))?;

@@ -13,9 +13,9 @@ use crate::{broker::Broker, child::Child, feeder::Feeder, ledger::Ledger};
 
 const TOPIC: &str = "proof/records";
 /// What the publisher is ahead of the subscriber: a new one finds messages waiting, and new ones come too.
-const AHEAD: u64 = 3000;
+pub const AHEAD: u64 = 3000;
 /// Without a new record for so long something is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+pub const STUCK: Duration = Duration::from_secs(60);
 
 pub struct Flow {
     wspipe: PathBuf,
@@ -43,16 +43,7 @@ impl Flow {
     ) -> Result<Self, String> {
         let urls = [format!("ws://127.0.0.1:{}", broker.ws), format!("mqtt://127.0.0.1:{}", broker.tcp)];
         begin_session(subscriber(wspipe, &urls[0], qos).arg("-E").stderr(log(dir)?))?;
-        let mut publisher = Command::new(wspipe);
-        publisher.args([
-            "pub",
-            &format!("mqtt://127.0.0.1:{port}"),
-            "-t",
-            TOPIC,
-            "-l",
-            "-q",
-            &qos.to_string(),
-        ]);
+        let mut publisher = publisher(wspipe, port, qos);
         let feeder = Feeder::start(&mut publisher, log(dir)?, total, AHEAD)?;
         let ledger = Ledger::new(&dir.join("out"), total)?;
         let (wspipe, dir) = (wspipe.to_owned(), dir.to_owned());
@@ -85,6 +76,13 @@ impl Flow {
         Ok(())
     }
 
+    /// The subscriber has ended in the middle of something.
+    pub fn handle_ended(&mut self) -> Result<(), String> {
+        self.ledger.handle_ended()?;
+        self.feeder.set_arrived(self.ledger.distinct);
+        Ok(())
+    }
+
     /// All arrives at `child`, the publisher ends with status 0, and then nothing is left in the session: all was
     /// acknowledged. Figures.
     pub fn finish(mut self, mut child: Child) -> Result<String, String> {
@@ -114,6 +112,13 @@ impl Flow {
     }
 }
 
+/// `pub -l` at a port for MQTT over TCP.
+pub fn publisher(wspipe: &Path, port: u16, qos: u64) -> Command {
+    let mut command = Command::new(wspipe);
+    command.args(["pub", &format!("mqtt://127.0.0.1:{port}"), "-t", TOPIC, "-l", "-q", &qos.to_string()]);
+    command
+}
+
 fn subscriber(wspipe: &Path, url: &str, qos: u64) -> Command {
     let mut command = Command::new(wspipe);
     command.args(["sub", url, "-t", TOPIC, "-c", "-i", "prove", "-q", &qos.to_string()]).stdin(Stdio::null());
@@ -130,7 +135,7 @@ fn begin_session(command: &mut Command) -> Result<(), String> {
 }
 
 /// What the programs say, for who looks after a failure.
-fn log(dir: &Path) -> Result<File, String> {
+pub fn log(dir: &Path) -> Result<File, String> {
     let path = dir.join("wspipe.log");
     File::options()
         .create(true)

@@ -3,6 +3,8 @@
 
 use std::{os::unix::process::ExitStatusExt, path::Path, thread, time::Duration};
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+
 use crate::{Outcome, Setting, broker::Broker, flow::Flow, random::Random, scratch::Scratch};
 
 /// More than mosquitto's 20, so that a kill finds much under way.
@@ -11,6 +13,10 @@ const IN_FLIGHT: u64 = 200;
 const EARLY_ONE_OF: u64 = 5;
 /// "Soon": before or in the handshake, CONNECT and SUBSCRIBE, and what a session brings at once.
 const EARLY_MICROS: u64 = 12_000;
+/// After one kill of so many the next subscriber's write is cut by a limit,
+const FULL_ONE_OF: u64 = 5;
+/// within so many bytes from where the file ends then.
+const FULL_BYTES: u64 = 1500;
 
 pub fn run(setting: &Setting) -> Outcome {
     let mut figures = Vec::new();
@@ -30,15 +36,19 @@ fn kills(setting: &Setting, qos: u64, dir: &Path) -> Result<String, String> {
     let broker = Broker::start(dir, &format!("max_inflight_messages {IN_FLIGHT}\n"))?;
     let mut flow = Flow::start(&setting.wspipe, dir, &broker, broker.tcp, qos, total)?;
     let mut random = Random::new(setting.seed, 100 + qos);
-    let mut silent = 0;
+    let (mut silent, mut full) = (0, 0);
     let span = total / (kills + 1);
     for kill in 0..kills {
         let goal = kill * span + random.below(span);
         silent += u64::from(kill_one(&mut flow, goal, &mut random)?);
+        if kill % FULL_ONE_OF == FULL_ONE_OF - 1 {
+            end_in_write(&mut flow, 1 + random.below(FULL_BYTES))?;
+            full += 1;
+        }
     }
     let last = flow.subscribe()?;
     let line = flow.finish(last)?;
-    Ok(format!("{kills} kills ({silent} before anything was written): {line}"))
+    Ok(format!("{kills} kills ({silent} before anything was written), {full} writes cut by a limit: {line}"))
 }
 
 /// One subscriber's life: killed soon, or when `goal` records are there. Whether it wrote nothing.
@@ -53,10 +63,25 @@ fn kill_one(flow: &mut Flow, goal: u64, random: &mut Random) -> Result<bool, Str
         thread::sleep(Duration::from_micros(random.below(3000)));
     }
     let status = child.kill()?;
-    if status.signal() != Some(9) {
+    if status.signal() != Some(Signal::KILL.as_raw()) {
         return Err(format!("sub ended by itself before it was killed: {status}"));
     }
-    flow.ledger.handle_killed()?;
-    flow.feeder.set_arrived(flow.ledger.distinct);
+    flow.handle_ended()?;
     Ok(before == (flow.ledger.distinct, flow.ledger.doubled))
+}
+
+/// SIGKILL seldom comes in the middle of a write(2), which takes microseconds. So the file becomes as good as full
+/// after so many bytes `more` in another life, which leaves the same in it: the beginning of a record.
+fn end_in_write(flow: &mut Flow, more: u64) -> Result<(), String> {
+    let mut child = flow.subscribe()?;
+    flow.wait_for(flow.ledger.distinct + 1, &mut child)?;
+    let most = Some(flow.ledger.len()? + more);
+    let limit = Rlimit { current: most, maximum: most };
+    prlimit(Some(Pid::from_child(&child.0)), Resource::Fsize, limit)
+        .map_err(|error| format!("prlimit: {error}"))?;
+    let status = child.ended(Duration::from_secs(60))?;
+    if status.code() != Some(23) {
+        return Err(format!("sub whose output was full ended with {status}"));
+    }
+    flow.handle_ended()
 }

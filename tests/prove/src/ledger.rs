@@ -18,6 +18,15 @@ pub fn record(n: u64, out: &mut Vec<u8>) {
     out.resize(9 + (n.wrapping_mul(7919) % (LENGTH - 9)) as usize, letter);
 }
 
+/// The number of a whole record.
+pub fn number(line: &[u8]) -> Option<u64> {
+    let digits = line.split(|byte| *byte == b' ').next()?;
+    let n = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let mut whole = Vec::new();
+    record(n, &mut whole);
+    (whole == line).then_some(n)
+}
+
 /// What the file has shown so far.
 pub struct Ledger {
     file: File,
@@ -64,6 +73,12 @@ impl Ledger {
         file.map_err(|error| format!("{}: {error}", self.path.display()))
     }
 
+    /// The size of the file, in bytes.
+    pub fn len(&self) -> Result<u64, String> {
+        let data = self.file.metadata();
+        Ok(data.map_err(|error| format!("{}: {error}", self.path.display()))?.len())
+    }
+
     /// Reads what has come. Every line must be a whole record.
     pub fn read(&mut self) -> Result<(), String> {
         let mut some = std::mem::take(&mut self.rest);
@@ -86,8 +101,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Nobody appends any more, after a kill: what stands behind the last newline is a torn record.
-    pub fn handle_killed(&mut self) -> Result<(), String> {
+    /// Nobody appends just now: what stands behind the last newline is a torn record.
+    pub fn handle_ended(&mut self) -> Result<(), String> {
         self.read()?;
         if self.rest.is_empty() {
             return Ok(());
@@ -114,15 +129,8 @@ impl Ledger {
     }
 
     fn count(&mut self, line: &[u8]) -> Result<(), String> {
-        let digits = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-        let mut whole = Vec::new();
-        let number = number.filter(|n| {
-            record(*n, &mut whole);
-            *n < self.arrived.len() as u64 && whole == line
-        });
-        let Some(n) = number else {
-            return Err(format!("no kill tore {:?}, which is no whole record", text(Some(line))));
+        let Some(n) = number(line).filter(|n| *n < self.arrived.len() as u64) else {
+            return Err(format!("{:?} is no whole record, and no end tore it", text(Some(line))));
         };
         self.unrepeated.retain(|torn| !line.starts_with(torn));
         if std::mem::replace(&mut self.arrived[n as usize], true) {

@@ -4,6 +4,7 @@
 //! Each proof prints one line of figures for each thing it has shown. What it has found wrong is an error, and
 //! the exit status is 1 then.
 
+mod acks;
 mod broker;
 mod child;
 mod feeder;
@@ -11,6 +12,7 @@ mod flow;
 mod kills;
 mod ledger;
 mod random;
+mod restarts;
 mod scratch;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
@@ -41,8 +43,10 @@ struct Proof {
     run: fn(&Setting) -> Outcome,
 }
 
-const PROOFS: &[Proof] =
-    &[Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run }];
+const PROOFS: &[Proof] = &[
+    Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run },
+    Proof { name: "restarts", what: "the broker stopped and killed under pub -l -q 1", run: restarts::run },
+];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
 
