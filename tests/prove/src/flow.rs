@@ -1,6 +1,7 @@
 //! Numbered records from `pub -l` through mosquitto to `sub` with a persistent session, appended to one file.
 
 use std::{
+    fmt::{self, Display},
     fs::File,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -28,6 +29,37 @@ pub struct Flow {
     pub ledger: Ledger,
     pub feeder: Feeder,
     starts: usize,
+}
+
+/// Of one flow, or of several after each other. Nothing was missing.
+#[derive(Default)]
+pub struct Figures {
+    total: u64,
+    doubled: u64,
+    torn: u64,
+    out_of_order: u64,
+    took: Duration,
+}
+
+impl Figures {
+    pub fn add(&mut self, other: &Figures) {
+        self.total += other.total;
+        self.doubled += other.doubled;
+        self.torn += other.torn;
+        self.out_of_order += other.out_of_order;
+        self.took += other.took;
+    }
+}
+
+impl Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { total, doubled, torn, out_of_order, took } = self;
+        let secs = took.as_secs_f64();
+        write!(
+            f,
+            "0 of {total} missing, {doubled} doubled, {torn} torn and repeated, {out_of_order} out of order; {secs:.0} s"
+        )
+    }
 }
 
 impl Flow {
@@ -85,7 +117,7 @@ impl Flow {
 
     /// All arrives at `child`, the publisher ends with status 0, and then nothing is left in the session: all was
     /// acknowledged. Figures.
-    pub fn finish(mut self, mut child: Child) -> Result<String, String> {
+    pub fn finish(mut self, mut child: Child) -> Result<Figures, String> {
         self.wait_for(self.total, &mut child)?;
         self.feeder.finish(STUCK)?;
         let status = child.terminate()?;
@@ -102,13 +134,13 @@ impl Flow {
         if status.code() != Some(28) || ledger.doubled != doubled {
             return Err(format!("{} came again at the end, {status}", ledger.doubled - doubled));
         }
-        Ok(format!(
-            "0 of {} missing, {doubled} doubled, {} torn and repeated, {} out of order; {:.0} s",
-            self.total,
-            ledger.torn_records,
-            ledger.out_of_order,
-            self.begun.elapsed().as_secs_f64(),
-        ))
+        Ok(Figures {
+            total: self.total,
+            doubled,
+            torn: ledger.torn_records,
+            out_of_order: ledger.out_of_order,
+            took: self.begun.elapsed(),
+        })
     }
 }
 

@@ -1,9 +1,8 @@
 //! mosquitto stopped and started again under a publisher at QoS 1 (DESIGN section 3, promise 1).
 
 use std::{
+    fmt::{self, Display},
     path::Path,
-    process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -12,82 +11,95 @@ use crate::{
     acks::Acks,
     broker::Broker,
     feeder::Feeder,
-    flow::{AHEAD, Flow, STUCK, log, publisher},
+    flow::{AHEAD, Figures, Flow, STUCK, log, publisher},
     random::Random,
     scratch::Scratch,
 };
 
-/// One stop of so many follows the one before at once, so that clients find nobody on their way back.
-const HASTY_ONE_OF: u64 = 5;
-/// After at most so many milliseconds.
-const HASTY_MILLIS: u64 = 800;
+const PERSISTENT: &str = "persistence true\n";
+/// Stops that one publisher and one subscriber live through. Their backoff begins anew only after a connection has held
+/// for 10 s: with more stops close together it would soon be all that is waited for.
+const STOPS_A_ROUND: u64 = 3;
 
 pub fn run(setting: &Setting) -> Outcome {
-    let mut figures = Vec::new();
-    for (name, run) in
-        [("SIGTERM", stops as fn(&Setting, &Path) -> Result<String, String>), ("SIGKILL", kills)]
-    {
-        let scratch = Scratch::new(&format!("restarts-{name}"))?;
-        match run(setting, scratch.dir()) {
-            Ok(line) => figures.push(format!("{name}: {line}")),
-            Err(error) => return Err(scratch.keep(&format!("{name}: {error}"))),
+    let scratch = Scratch::new("restarts")?;
+    let rounds = setting.amount(1, 17);
+    // Of one round.
+    let total = setting.amount(10_000, 30_000);
+    let restarts = rounds * STOPS_A_ROUND;
+    let mut random = Random::new(setting.seed, 200);
+    let (mut stopped, mut killed) = (Figures::default(), Killed::default());
+    for round in 0..rounds {
+        let dir = |name: &str| scratch.dir().join(format!("{name}-{round}"));
+        match stop(&setting.wspipe, &dir("term"), total, &mut random) {
+            Ok(figures) => stopped.add(&figures),
+            Err(error) => return Err(scratch.keep(&format!("SIGTERM, round {round}: {error}"))),
+        }
+        if let Err(error) = killed.kill(&setting.wspipe, &dir("kill"), total, &mut random) {
+            return Err(scratch.keep(&format!("SIGKILL, round {round}: {error}")));
         }
     }
-    Ok(figures)
+    Ok(vec![
+        format!("SIGTERM, {restarts} restarts: {stopped}"),
+        format!("SIGKILL, {restarts} restarts: {killed}"),
+    ])
 }
 
-/// It writes its state down first: nothing is missing at a subscriber with a persistent session.
-fn stops(setting: &Setting, dir: &Path) -> Result<String, String> {
-    let total = setting.amount(10_000, 500_000);
-    let stops = setting.amount(3, 50);
-    let mut broker = Broker::start(dir, "persistence true\n")?;
-    let mut flow = Flow::start(&setting.wspipe, dir, &broker, broker.tcp, 1, total)?;
+/// SIGTERM: it writes its state down first, and nothing is missing at a subscriber with a persistent session.
+fn stop(wspipe: &Path, dir: &Path, total: u64, random: &mut Random) -> Result<Figures, String> {
+    let mut broker = Broker::start(dir, PERSISTENT)?;
+    let mut flow = Flow::start(wspipe, dir, &broker, broker.tcp, 1, total)?;
     let mut child = flow.subscribe()?;
-    let mut random = Random::new(setting.seed, 200);
-    let span = total / (stops + 1);
-    for stop in 0..stops {
-        if is_hasty(stop) {
-            thread::sleep(Duration::from_millis(random.below(HASTY_MILLIS)));
-        } else {
-            let goal = stop * span + random.below(span);
-            flow.wait_for(goal.max(flow.ledger.distinct + 1), &mut child)?;
-        }
+    for stop in 0..STOPS_A_ROUND {
+        let goal = goal(stop, total, random).max(flow.ledger.distinct + 1);
+        flow.wait_for(goal, &mut child)?;
         broker.stop()?;
         broker.start_again()?;
     }
-    Ok(format!("{stops} restarts: {}", flow.finish(child)?))
+    flow.finish(child)
 }
 
-/// It loses what it acknowledged: here each record was, by the account of a relay.
-fn kills(setting: &Setting, dir: &Path) -> Result<String, String> {
-    let begun = Instant::now();
-    let total = setting.amount(10_000, 500_000);
-    let kills = setting.amount(3, 50);
-    let mut broker = Broker::start(dir, "persistence true\n")?;
-    let acks = Acks::start(broker.tcp, total)?;
-    let mut command = publisher(&setting.wspipe, acks.port, 1);
-    let feeder = Feeder::start(&mut command, log(dir)?, total, AHEAD)?;
-    let mut random = Random::new(setting.seed, 201);
-    let span = total / (kills + 1);
-    for kill in 0..kills {
-        if is_hasty(kill) {
-            thread::sleep(Duration::from_millis(random.below(HASTY_MILLIS)));
-        } else {
-            acks.wait_for((kill * span + random.below(span)).max(acks.count() + 1), &feeder)?;
+/// What is reached when the broker ends for the time `stop`, and messages are left for the times after it.
+fn goal(stop: u64, total: u64, random: &mut Random) -> u64 {
+    let span = total / (STOPS_A_ROUND + 1);
+    stop * span + random.below(span)
+}
+
+/// SIGKILL: it loses what it acknowledged. Here every record was, by the account of a relay.
+#[derive(Default)]
+struct Killed {
+    total: u64,
+    pubacks: u64,
+    connections: u64,
+    took: Duration,
+}
+
+impl Killed {
+    fn kill(&mut self, wspipe: &Path, dir: &Path, total: u64, random: &mut Random) -> Result<(), String> {
+        let begun = Instant::now();
+        let mut broker = Broker::start(dir, PERSISTENT)?;
+        let acks = Acks::start(broker.tcp, total)?;
+        let feeder = Feeder::start(&mut publisher(wspipe, acks.port, 1), log(dir)?, total, AHEAD)?;
+        for stop in 0..STOPS_A_ROUND {
+            acks.wait_for(goal(stop, total, random).max(acks.count() + 1), &feeder)?;
+            broker.kill()?;
+            broker.start_again()?;
         }
-        broker.kill()?;
-        broker.start_again()?;
+        acks.wait_for(total, &feeder)?;
+        feeder.finish(STUCK)?;
+        let (pubacks, connections) = acks.finish()?;
+        self.total += total;
+        self.pubacks += pubacks;
+        self.connections += connections;
+        self.took += begun.elapsed();
+        Ok(())
     }
-    acks.wait_for(total, &feeder)?;
-    feeder.finish(STUCK)?;
-    let (pubacks, connections) = acks.finish()?;
-    let secs = begun.elapsed().as_secs_f64();
-    Ok(format!(
-        "{kills} restarts: {total} of {total} acknowledged, by {pubacks} PUBACKs on {connections} connections; {secs:.0} s"
-    ))
 }
 
-/// Whether this stop does not wait until clients are back.
-fn is_hasty(stop: u64) -> bool {
-    stop % HASTY_ONE_OF == HASTY_ONE_OF - 1
+impl Display for Killed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Killed { total, pubacks, connections, took } = self;
+        write!(f, "{total} of {total} acknowledged, {pubacks} PUBACKs on {connections} connections; ")?;
+        write!(f, "{:.0} s", took.as_secs_f64())
+    }
 }
