@@ -13,6 +13,10 @@ use std::{
 use crate::{broker::Broker, child::Child, feeder::Feeder, ledger::Ledger};
 
 const TOPIC: &str = "proof/records";
+/// The index of MQTT over WebSocket in [`Flow`]'s URLs.
+pub const WEBSOCKET: usize = 0;
+/// The index of MQTT over TCP.
+pub const TCP: usize = 1;
 /// What the publisher is ahead of the subscriber: a new one finds messages waiting, and new ones come too.
 pub const AHEAD: u64 = 3000;
 /// Without a new record for so long something is stuck.
@@ -21,7 +25,7 @@ pub const STUCK: Duration = Duration::from_secs(60);
 pub struct Flow {
     wspipe: PathBuf,
     dir: PathBuf,
-    /// Of the broker, for the subscriber: WebSocket, and plain MQTT.
+    /// The broker's: [`WEBSOCKET`] and [`TCP`].
     urls: [String; 2],
     qos: u64,
     total: u64,
@@ -63,19 +67,19 @@ impl Display for Figures {
 }
 
 impl Flow {
-    /// Makes the session and starts the publisher of `total` records at `port` (MQTT over TCP). All is logged in
-    /// `dir`.
+    /// Makes the session and starts the publisher of `total` records, at the broker's URL number `from`. All is logged
+    /// in `dir`.
     pub fn start(
         wspipe: &Path,
         dir: &Path,
         broker: &Broker,
-        port: u16,
+        from: usize,
         qos: u64,
         total: u64,
     ) -> Result<Self, String> {
         let urls = [format!("ws://127.0.0.1:{}", broker.ws), format!("mqtt://127.0.0.1:{}", broker.tcp)];
-        begin_session(subscriber(wspipe, &urls[0], qos).arg("-E").stderr(log(dir)?))?;
-        let mut publisher = publisher(wspipe, port, qos);
+        begin_session(subscriber(wspipe, &urls[WEBSOCKET], qos).arg("-E").stderr(log(dir)?))?;
+        let mut publisher = publisher(wspipe, &urls[from], qos);
         let feeder = Feeder::start(&mut publisher, log(dir)?, total, AHEAD)?;
         let ledger = Ledger::new(&dir.join("out"), total)?;
         let (wspipe, dir) = (wspipe.to_owned(), dir.to_owned());
@@ -85,7 +89,8 @@ impl Flow {
     /// Starts the subscriber: every third one comes by `mqtt://`, the others by WebSocket.
     pub fn subscribe(&mut self) -> Result<Child, String> {
         self.starts += 1;
-        let mut command = subscriber(&self.wspipe, &self.urls[usize::from(self.starts % 3 == 0)], self.qos);
+        let way = if self.starts % 3 == 0 { TCP } else { WEBSOCKET };
+        let mut command = subscriber(&self.wspipe, &self.urls[way], self.qos);
         Child::start(command.stdout(self.ledger.appender()?).stderr(log(&self.dir)?))
     }
 
@@ -127,7 +132,7 @@ impl Flow {
         let mut ledger = self.ledger;
         ledger.finish()?;
         let doubled = ledger.doubled;
-        let mut command = subscriber(&self.wspipe, &self.urls[0], self.qos);
+        let mut command = subscriber(&self.wspipe, &self.urls[WEBSOCKET], self.qos);
         command.args(["-W", "0.5"]).stdout(ledger.appender()?).stderr(log(&self.dir)?);
         let status = Child::start(&mut command)?.ended(STUCK)?;
         ledger.finish()?;
@@ -144,10 +149,10 @@ impl Flow {
     }
 }
 
-/// `pub -l` at a port for MQTT over TCP.
-pub fn publisher(wspipe: &Path, port: u16, qos: u64) -> Command {
+/// `pub -l`.
+pub fn publisher(wspipe: &Path, url: &str, qos: u64) -> Command {
     let mut command = Command::new(wspipe);
-    command.args(["pub", &format!("mqtt://127.0.0.1:{port}"), "-t", TOPIC, "-l", "-q", &qos.to_string()]);
+    command.args(["pub", url, "-t", TOPIC, "-l", "-q", &qos.to_string()]);
     command
 }
 

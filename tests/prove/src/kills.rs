@@ -5,7 +5,13 @@ use std::{os::unix::process::ExitStatusExt, path::Path, thread, time::Duration};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::{Outcome, Setting, broker::Broker, flow::Flow, random::Random, scratch::Scratch};
+use crate::{
+    Outcome, Setting,
+    broker::Broker,
+    flow::{Flow, TCP},
+    random::Random,
+    scratch::Scratch,
+};
 
 /// More than mosquitto's 20, so that a kill finds much under way.
 const IN_FLIGHT: u64 = 200;
@@ -34,7 +40,7 @@ fn kills(setting: &Setting, qos: u64, dir: &Path) -> Result<String, String> {
     let total = setting.amount(30_000, 1_000_000);
     let kills = setting.amount(30, 500);
     let broker = Broker::start(dir, &format!("max_inflight_messages {IN_FLIGHT}\n"))?;
-    let mut flow = Flow::start(&setting.wspipe, dir, &broker, broker.tcp, qos, total)?;
+    let mut flow = Flow::start(&setting.wspipe, dir, &broker, TCP, qos, total)?;
     let mut random = Random::new(setting.seed, 100 + qos);
     let (mut silent, mut full) = (0, 0);
     let span = total / (kills + 1);

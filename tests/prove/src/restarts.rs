@@ -11,7 +11,7 @@ use crate::{
     acks::Acks,
     broker::Broker,
     feeder::Feeder,
-    flow::{AHEAD, Figures, Flow, STUCK, log, publisher},
+    flow::{AHEAD, Figures, Flow, STUCK, TCP, WEBSOCKET, log, publisher},
     random::Random,
     scratch::Scratch,
 };
@@ -31,7 +31,9 @@ pub fn run(setting: &Setting) -> Outcome {
     let (mut stopped, mut killed) = (Figures::default(), Killed::default());
     for round in 0..rounds {
         let dir = |name: &str| scratch.dir().join(format!("{name}-{round}"));
-        match stop(&setting.wspipe, &dir("term"), total, &mut random) {
+        // The subscriber comes by WebSocket each time.
+        let from = if round % 2 == 0 { WEBSOCKET } else { TCP };
+        match stop(&setting.wspipe, &dir("term"), from, total, &mut random) {
             Ok(figures) => stopped.add(&figures),
             Err(error) => return Err(scratch.keep(&format!("SIGTERM, round {round}: {error}"))),
         }
@@ -46,9 +48,9 @@ pub fn run(setting: &Setting) -> Outcome {
 }
 
 /// SIGTERM: it writes its state down first, and nothing is missing at a subscriber with a persistent session.
-fn stop(wspipe: &Path, dir: &Path, total: u64, random: &mut Random) -> Result<Figures, String> {
+fn stop(wspipe: &Path, dir: &Path, from: usize, total: u64, random: &mut Random) -> Result<Figures, String> {
     let mut broker = Broker::start(dir, PERSISTENT)?;
-    let mut flow = Flow::start(wspipe, dir, &broker, broker.tcp, 1, total)?;
+    let mut flow = Flow::start(wspipe, dir, &broker, from, 1, total)?;
     let mut child = flow.subscribe()?;
     for stop in 0..STOPS_A_ROUND {
         let goal = goal(stop, total, random).max(flow.ledger.distinct + 1);
@@ -79,7 +81,12 @@ impl Killed {
         let begun = Instant::now();
         let mut broker = Broker::start(dir, PERSISTENT)?;
         let acks = Acks::start(broker.tcp, total)?;
-        let feeder = Feeder::start(&mut publisher(wspipe, acks.port, 1), log(dir)?, total, AHEAD)?;
+        let feeder = Feeder::start(
+            &mut publisher(wspipe, &format!("mqtt://127.0.0.1:{}", acks.port), 1),
+            log(dir)?,
+            total,
+            AHEAD,
+        )?;
         for stop in 0..STOPS_A_ROUND {
             acks.wait_for(goal(stop, total, random).max(acks.count() + 1), &feeder)?;
             broker.kill()?;
