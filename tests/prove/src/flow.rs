@@ -104,7 +104,12 @@ impl Flow {
             if self.ledger.distinct != last.0 {
                 last = (self.ledger.distinct, Instant::now());
             } else if last.1.elapsed() > STUCK {
-                return Err(format!("nothing came for {} s after {} records", STUCK.as_secs(), last.0));
+                return Err(format!(
+                    "nothing came for {} s, and {} of {} records are there",
+                    STUCK.as_secs(),
+                    last.0,
+                    self.total
+                ));
             }
             if let Some(status) = child.0.try_wait().map_err(|error| error.to_string())? {
                 return Err(format!("sub ended by itself: {status}"));
