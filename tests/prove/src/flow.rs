@@ -61,26 +61,27 @@ impl Display for Figures {
         let secs = took.as_secs_f64();
         write!(
             f,
-            "0 of {total} missing, {doubled} doubled, {torn} torn and repeated, {out_of_order} out of order; {secs:.0} s"
+            "0 of {total} missing, {doubled} doubled, {torn} torn and repeated, {out_of_order} out of order; \
+             {secs:.0} s"
         )
     }
 }
 
 impl Flow {
-    /// Makes the session and starts the publisher of `total` records, at the broker's URL number `from`. All is logged
-    /// in `dir`.
+    /// Makes the session and starts the publisher of `total` records, at the broker's URL number `from`, and `cap` of
+    /// them for now. All is logged in `dir`.
     pub fn start(
         wspipe: &Path,
         dir: &Path,
         broker: &Broker,
         from: usize,
         qos: u64,
-        total: u64,
+        (total, cap): (u64, u64),
     ) -> Result<Self, String> {
         let urls = [format!("ws://127.0.0.1:{}", broker.ws), format!("mqtt://127.0.0.1:{}", broker.tcp)];
         begin_session(subscriber(wspipe, &urls[WEBSOCKET], qos).arg("-E").stderr(log(dir)?))?;
         let mut publisher = publisher(wspipe, &urls[from], qos);
-        let feeder = Feeder::start(&mut publisher, log(dir)?, total, AHEAD)?;
+        let feeder = Feeder::start(&mut publisher, log(dir)?, total, AHEAD, cap)?;
         let ledger = Ledger::new(&dir.join("out"), total)?;
         let (wspipe, dir) = (wspipe.to_owned(), dir.to_owned());
         Ok(Self { wspipe, dir, urls, qos, total, begun: Instant::now(), ledger, feeder, starts: 0 })
@@ -128,6 +129,7 @@ impl Flow {
     /// All arrives at `child`, the publisher ends with status 0, and then nothing is left in the session: all was
     /// acknowledged. Figures.
     pub fn finish(mut self, mut child: Child) -> Result<Figures, String> {
+        self.feeder.allow_all();
         self.wait_for(self.total, &mut child)?;
         self.feeder.finish(STUCK)?;
         let status = child.terminate()?;

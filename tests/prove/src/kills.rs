@@ -1,5 +1,5 @@
-//! A subscriber with a persistent session, killed again and again while messages flow (DESIGN section 3, promise 2:
-//! acknowledged after output, so that a kill loses nothing).
+//! A subscriber with a persistent session, killed again and again while messages flow (DESIGN section 3, promise
+//! 2: acknowledged after output, so that a kill loses nothing).
 
 use std::{os::unix::process::ExitStatusExt, path::Path, thread, time::Duration};
 
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use crate::{
     Outcome, Setting,
     broker::Broker,
-    flow::{Flow, TCP},
+    flow::{Flow, STUCK, TCP},
     random::Random,
     scratch::Scratch,
 };
@@ -40,16 +40,19 @@ fn kills(setting: &Setting, qos: u64, dir: &Path) -> Result<String, String> {
     let total = setting.amount(30_000, 1_000_000);
     let kills = setting.amount(30, 500);
     let broker = Broker::start(dir, &format!("max_inflight_messages {IN_FLIGHT}\n"))?;
-    let mut flow = Flow::start(&setting.wspipe, dir, &broker, TCP, qos, total)?;
+    // Records that every subscriber finds, one of them more that follow its limit, and as many at first and last.
+    let span = total / (kills + 2 * kills.div_ceil(FULL_ONE_OF) + 2);
+    let mut flow = Flow::start(&setting.wspipe, dir, &broker, TCP, qos, (total, span))?;
     let mut random = Random::new(setting.seed, 100 + qos);
-    let (mut silent, mut full) = (0, 0);
-    let span = total / (kills + 1);
+    let (mut silent, mut full, mut from) = (0, 0, 0);
     for kill in 0..kills {
-        let goal = kill * span + random.below(span);
-        silent += u64::from(kill_one(&mut flow, goal, &mut random)?);
+        flow.feeder.allow(span);
+        silent += u64::from(kill_one(&mut flow, from + random.below(span), &mut random)?);
+        from += span;
         if kill % FULL_ONE_OF == FULL_ONE_OF - 1 {
-            end_in_write(&mut flow, 1 + random.below(FULL_BYTES))?;
+            end_in_write(&mut flow, span, 1 + random.below(FULL_BYTES))?;
             full += 1;
+            from += 2 * span;
         }
     }
     let last = flow.subscribe()?;
@@ -76,16 +79,20 @@ fn kill_one(flow: &mut Flow, goal: u64, random: &mut Random) -> Result<bool, Str
     Ok(before == (flow.ledger.distinct, flow.ledger.doubled))
 }
 
-/// SIGKILL seldom comes in the middle of a write(2), which takes microseconds. So the file becomes as good as full
-/// after so many bytes `more` in another life, which leaves the same in it: the beginning of a record.
-fn end_in_write(flow: &mut Flow, more: u64) -> Result<(), String> {
+/// SIGKILL seldom comes in the middle of a write(2), which takes microseconds. So another life ends by a limit of the
+/// file's size, so many bytes `more`, which leaves the same in the file: the beginning of a record.
+fn end_in_write(flow: &mut Flow, span: u64, more: u64) -> Result<(), String> {
+    flow.feeder.allow(span);
     let mut child = flow.subscribe()?;
     flow.wait_for(flow.ledger.distinct + 1, &mut child)?;
     let most = Some(flow.ledger.len()? + more);
     let limit = Rlimit { current: most, maximum: most };
     prlimit(Some(Pid::from_child(&child.0)), Resource::Fsize, limit)
         .map_err(|error| format!("prlimit: {error}"))?;
-    let status = child.ended(Duration::from_secs(60))?;
+    // What comes now is beyond the limit, if what came before was not.
+    flow.feeder.allow(span);
+    flow.feeder.set_arrived(flow.ledger.distinct + 2 * span);
+    let status = child.ended(STUCK)?;
     if status.code() != Some(23) {
         return Err(format!("sub whose output was full ended with {status}"));
     }

@@ -17,8 +17,8 @@ use crate::{
 };
 
 const PERSISTENT: &str = "persistence true\n";
-/// Stops that one publisher and one subscriber live through. Their backoff begins anew only after a connection has held
-/// for 10 s: with more stops close together it would soon be all that is waited for.
+/// Stops that one publisher and one subscriber live through. Their backoff begins anew only after a connection
+/// has held for 10 s: with more stops close together it would soon be all that is waited for.
 const STOPS_A_ROUND: u64 = 3;
 
 pub fn run(setting: &Setting) -> Outcome {
@@ -49,22 +49,19 @@ pub fn run(setting: &Setting) -> Outcome {
 
 /// SIGTERM: it writes its state down first, and nothing is missing at a subscriber with a persistent session.
 fn stop(wspipe: &Path, dir: &Path, from: usize, total: u64, random: &mut Random) -> Result<Figures, String> {
+    let span = total / (STOPS_A_ROUND + 2);
     let mut broker = Broker::start(dir, PERSISTENT)?;
-    let mut flow = Flow::start(wspipe, dir, &broker, from, 1, total)?;
+    let mut flow = Flow::start(wspipe, dir, &broker, from, 1, (total, span))?;
     let mut child = flow.subscribe()?;
     for stop in 0..STOPS_A_ROUND {
-        let goal = goal(stop, total, random).max(flow.ledger.distinct + 1);
-        flow.wait_for(goal, &mut child)?;
+        // At least so many are left for each stop, however late the one before was.
+        flow.feeder.allow(span);
+        let goal = stop * span + random.below(span);
+        flow.wait_for(goal.max(flow.ledger.distinct + 1), &mut child)?;
         broker.stop()?;
         broker.start_again()?;
     }
     flow.finish(child)
-}
-
-/// What is reached when the broker ends for the time `stop`, and messages are left for the times after it.
-fn goal(stop: u64, total: u64, random: &mut Random) -> u64 {
-    let span = total / (STOPS_A_ROUND + 1);
-    stop * span + random.below(span)
 }
 
 /// SIGKILL: it loses what it acknowledged. Here every record was, by the account of a relay.
@@ -79,6 +76,7 @@ struct Killed {
 impl Killed {
     fn kill(&mut self, wspipe: &Path, dir: &Path, total: u64, random: &mut Random) -> Result<(), String> {
         let begun = Instant::now();
+        let span = total / (STOPS_A_ROUND + 2);
         let mut broker = Broker::start(dir, PERSISTENT)?;
         let acks = Acks::start(broker.tcp, total)?;
         let feeder = Feeder::start(
@@ -86,12 +84,15 @@ impl Killed {
             log(dir)?,
             total,
             AHEAD,
+            span,
         )?;
         for stop in 0..STOPS_A_ROUND {
-            acks.wait_for(goal(stop, total, random).max(acks.count() + 1), &feeder)?;
+            feeder.allow(span);
+            acks.wait_for((stop * span + random.below(span)).max(acks.count() + 1), &feeder)?;
             broker.kill()?;
             broker.start_again()?;
         }
+        feeder.allow_all();
         acks.wait_for(total, &feeder)?;
         feeder.finish(STUCK)?;
         let (pubacks, connections) = acks.finish()?;
