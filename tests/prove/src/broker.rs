@@ -1,0 +1,82 @@
+//! mosquitto without queue limits, which can be stopped and started again on the same ports.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::child::Child;
+
+pub struct Broker {
+    dir: PathBuf,
+    child: Option<Child>,
+    /// WebSocket, anyone.
+    pub ws: u16,
+    /// MQTT over TCP, anyone.
+    pub tcp: u16,
+}
+
+impl Broker {
+    /// Starts one whose files stand in `dir`, a directory of its own. `settings` come before the listeners.
+    pub fn start(dir: &Path, settings: &str) -> Result<Self, String> {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let (ws, tcp) = (free_port()?, free_port()?);
+        // mosquitto drops beyond 1,000 messages by default. Without `socket_domain ipv4` 2.0.11 listens for
+        // WebSocket on every address, whatever is asked.
+        let conf = format!(
+            "allow_anonymous true\nmax_queued_messages 0\nmax_queued_bytes 0\nlog_dest file {log}\n{user}\
+             persistence_location {dir}/\n{settings}\
+             listener {ws} 127.0.0.1\nprotocol websockets\nsocket_domain ipv4\nlistener {tcp} 127.0.0.1\n",
+            log = dir.join("mosquitto.log").display(),
+            dir = dir.display(),
+            user = if rustix::process::geteuid().is_root() { "user root\n" } else { "" },
+        );
+        fs::write(dir.join("mosquitto.conf"), conf).map_err(|error| error.to_string())?;
+        let mut broker = Self { dir: dir.to_owned(), child: None, ws, tcp };
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// After [`Broker::stop`].
+    pub fn start_again(&mut self) -> Result<(), String> {
+        let mut command = Command::new("mosquitto");
+        command.arg("-c").arg(self.dir.join("mosquitto.conf")).stdin(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(Child::start(&mut command)?);
+        let end = Instant::now() + Duration::from_secs(20);
+        for port in [self.ws, self.tcp] {
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                if Instant::now() > end {
+                    return Err(format!("mosquitto does not listen on {port}"));
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(())
+    }
+
+    /// SIGTERM: what it has acknowledged is written down first (persistence).
+    pub fn stop(&mut self) -> Result<(), String> {
+        match self.child.take() {
+            Some(child) => child.terminate().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGKILL: what it has acknowledged since it last wrote its state down is lost.
+    pub fn kill(&mut self) -> Result<(), String> {
+        match self.child.take() {
+            Some(child) => child.kill().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
