@@ -3,6 +3,7 @@
 mod flows;
 mod incoming;
 mod lifecycle;
+mod model;
 mod peer;
 mod random;
 mod reconnect;
