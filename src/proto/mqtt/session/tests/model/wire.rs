@@ -2,7 +2,7 @@
 //! socket, and knows what stdout has taken.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug)]
 enum Use {
     /// A PUBLISH without PUBACK or PUBREC; whether the session of this time has had it handed out.
-    Publish { message: Number, handed: bool },
+    Publish { message: Number, qos: u8, handed: bool },
     /// PUBREC has come, as so-manieth of all.
     Release { order: u64 },
     Subscribe,
@@ -55,6 +55,9 @@ pub struct Wire {
     /// The PUBLISHes of the broker's on this connection that are not acknowledged, and the PUBRELs.
     arrived: [VecDeque<(u16, Number)>; 2],
     released: VecDeque<u16>,
+    /// QoS 2 messages of the broker's before their PUBRELs, and those among them whose session was lost unseen.
+    received: BTreeSet<u16>,
+    pub stale: BTreeSet<u16>,
     /// When something was handed out last.
     pub last: Option<Instant>,
     /// How many PUBLISHes have been handed out on a lost session, as the client should count them.
@@ -108,7 +111,7 @@ impl Wire {
     }
 
     fn publish(&mut self, packet: &Sent) -> Check {
-        let &Sent::Publish { dup, id, message, .. } = packet else { return Ok(()) };
+        let &Sent::Publish { dup, qos, id, message, .. } = packet else { return Ok(()) };
         let connection = self.connection;
         let due = match self.held.get_mut(&id) {
             None => false,
@@ -123,7 +126,7 @@ impl Wire {
         if dup != due {
             return Err(format!("{packet:?}: DUP should be {due}"));
         }
-        self.held.entry(id).or_insert(Held::new(Use::Publish { message, handed: true }, connection));
+        self.held.entry(id).or_insert(Held::new(Use::Publish { message, qos, handed: true }, connection));
         self.on_wire += 1;
         if self.on_wire > self.window {
             return Err(format!("{packet:?} is the {}th in a window of {}", self.on_wire, self.window));
@@ -153,7 +156,7 @@ impl Wire {
         match self.arrived[lane].pop_front() {
             Some((oldest, message)) if oldest == id => {
                 let fate = &books.inbound[message];
-                let out = fate.shown > 0 && fate.output < taken;
+                let out = (fate.shown > 0 && fate.output < taken) || fate.swallowed;
                 if out { Ok(()) } else { Err(format!("{name} {id} before stdout took message {message}")) }
             }
             oldest => Err(format!("{name} {id}, where the oldest PUBLISH is {oldest:?}")),
@@ -187,16 +190,29 @@ impl Wire {
                 } else if self.session != session && self.session != 0 {
                     // It began on a connection whose CONNACK never came.
                     books.tally.losses_hidden += 1;
-                    self.may_double(books);
+                    self.doubled += self.may_double(books)[1];
+                    self.stale.append(&mut self.received);
                 }
                 self.session = session;
             }
-            Told::Refused | Told::Disconnect => self.ended = true,
-            Told::Publish { qos: 0, .. } | Told::PingResp => {}
-            Told::Publish { qos, id, message, .. } => {
+            Told::Disconnect => self.ended = true,
+            // A DISCONNECT that was queued before a refusal came may still leave; nothing else may before CONNACK.
+            Told::Refused | Told::Publish { qos: 0, .. } | Told::PingResp => {}
+            Told::Publish { qos, id, message, dup } => {
                 self.arrived[usize::from(qos) - 1].push_back((id, message));
+                if qos == 2 {
+                    self.received.insert(id);
+                    // It looks like a repetition of one in the session before, and nothing shows that it is not.
+                    let lost = self.stale.remove(&id) && dup && books.inbound[message].shown == 0;
+                    books.inbound[message].swallowed |= lost;
+                    books.tally.swallowed += u64::from(lost);
+                }
             }
-            Told::PubRel(id) => self.released.push_back(id),
+            Told::PubRel(id) => {
+                self.received.remove(&id);
+                self.stale.remove(&id);
+                self.released.push_back(id);
+            }
             Told::PubRec(id, reason) if reason < 0x80 => {
                 self.releases += 1;
                 if let Some(held) = self.held.get_mut(&id) {
@@ -215,19 +231,22 @@ impl Wire {
     }
 
     /// What was handed out may be delivered once more.
-    fn may_double(&mut self, books: &mut Books) -> u64 {
-        let mut count = 0;
+    /// How many at QoS 1 and 2.
+    fn may_double(&mut self, books: &mut Books) -> [u64; 2] {
+        let mut counts = [0; 2];
         for held in self.held.values_mut() {
-            if let Use::Publish { message, handed: true, .. } = held.what {
+            if let Use::Publish { message, qos, handed: true } = held.what {
                 books.out[message].doubled += 1;
-                count += 1;
+                counts[usize::from(qos) - 1] += 1;
             }
         }
-        count
+        counts
     }
 
     fn session_lost(&mut self, books: &mut Books) {
-        self.doubled += self.may_double(books);
+        self.doubled += self.may_double(books).iter().sum::<u64>();
+        self.received.clear();
+        self.stale.clear();
         self.held.retain(|_, held| match &mut held.what {
             Use::Publish { handed, .. } => {
                 *handed = false;
