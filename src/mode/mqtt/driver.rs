@@ -183,7 +183,9 @@ impl Driver {
             let url = self.client.url();
             // Present, but perhaps only since a CONNECT whose CONNACK never came.
             let lost = if session_present { "may have lost" } else { "lost" };
-            warn!("{url}: the server {lost} the session: {doubled} messages are sent anew and may be doubled");
+            warn!(
+                "{url}: the server {lost} the session: {doubled} messages are sent anew and may be doubled"
+            );
         }
         self.phase = Phase::Up;
         let found = session_present || self.client.session.is_clean();

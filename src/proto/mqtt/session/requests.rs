@@ -119,7 +119,8 @@ impl State {
     /// again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
     pub fn renew_subscriptions_in_doubt(&mut self) {
         for mut subscription in self.subscriptions.clone() {
-            let asked = |filter: &Filter| self.requests.iter().any(|request| request.asks_for(&filter.filter));
+            let asked =
+                |filter: &Filter| self.requests.iter().any(|request| request.asks_for(&filter.filter));
             subscription.filters.retain(|filter| !asked(filter));
             if subscription.filters.is_empty() {
                 continue;

@@ -349,7 +349,11 @@ fn a_message_of_a_session_in_doubt_is_not_taken_for_a_repetition() {
     owner.sent();
     unheard(&mut owner);
     owner.reconnect(true);
-    assert_eq!(owner.given(&publish(V5, "t", "new", 2, 1)), ["message t new q2"], "not DUP: sent for the first time");
+    assert_eq!(
+        owner.given(&publish(V5, "t", "new", 2, 1)),
+        ["message t new q2"],
+        "not DUP: sent for the first time"
+    );
     owner.acknowledge();
     assert_eq!(owner.sent(), ["PUBREC 1"]);
     let mut repeated = publish(V5, "t", "kept", 2, 2);

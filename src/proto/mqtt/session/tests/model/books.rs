@@ -142,7 +142,11 @@ impl Books {
         self.tally.received[usize::from(qos)] += 1;
         if fate.shown > 1 {
             self.tally.repeated += 1;
-            return if qos == 1 { Ok(()) } else { Err(format!("message {message} is shown twice: {fate:?}")) };
+            return if qos == 1 {
+                Ok(())
+            } else {
+                Err(format!("message {message} is shown twice: {fate:?}"))
+            };
         }
         in_order(&mut self.newest_in, message, qos, topic)
     }

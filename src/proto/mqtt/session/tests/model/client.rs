@@ -27,8 +27,8 @@ impl World {
         let quality = QoS::from_u8(qos).ok_or("QoS 0 to 2")?;
         let name: Rc<str> = format!("o/{topic}").into();
         let alias = Some(alias).filter(|alias| *alias > 0 && self.setup.version == V5);
-        let properties = alias
-            .map(|alias| Rc::new(PublishProperties { topic_alias: Some(alias), ..no_properties() }));
+        let properties =
+            alias.map(|alias| Rc::new(PublishProperties { topic_alias: Some(alias), ..no_properties() }));
         for _ in 0..count {
             if !self.session.can_publish(quality) {
                 return Ok(());
@@ -61,7 +61,14 @@ impl World {
         let Operation::Inject { qos, topic, size, count } = operation else { return };
         for _ in 0..count {
             let number = self.books.inbound.len();
-            self.books.inbound.push(Inbound { qos, topic, shown: 0, output: 0, owed: false, swallowed: false });
+            self.books.inbound.push(Inbound {
+                qos,
+                topic,
+                shown: 0,
+                output: 0,
+                owed: false,
+                swallowed: false,
+            });
             let matched = self.broker.inject(number, qos, topic, size as usize);
             self.books.inbound[number].owed = matched;
         }

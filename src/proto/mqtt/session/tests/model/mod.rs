@@ -24,6 +24,7 @@ use std::{
     time::Instant,
 };
 
+use super::V311;
 use books::Tally;
 use operations::{Operation, Setup};
 use packets::Check;
@@ -119,4 +120,26 @@ fn lives_in_virtual_time() {
         }
     }
     println!("{:.1} s: {tally:#?}", begun.elapsed().as_secs_f64());
+}
+
+#[test]
+fn all_packet_identifiers_are_under_way_at_once() {
+    let (drawn, _) = Setup::draw(1);
+    let setup = Setup { version: V311, max_inflight: 65_535, receive_maximum: 65_535, clean: false, ..drawn };
+    for qos in [1, 2] {
+        let publish = Operation::Publish { qos, topic: 0, alias: 0, size: 0, count: 70_000 };
+        let inject = Operation::Inject { qos, topic: 0, size: 0, count: 70_000 };
+        // The out-buffer holds less than all of them.
+        let mut operations =
+            vec![Operation::Connect, Operation::Flow, Operation::Subscribe(0), Operation::Flow, inject];
+        operations.extend([publish, Operation::Kernel(u32::MAX)].repeat(12));
+        operations.extend([
+            Operation::Up(500_000),
+            Operation::Cut(100_000),
+            Operation::Connect,
+            Operation::Flow,
+        ]);
+        let tally = live(&setup, &operations, &mut None).unwrap();
+        assert_eq!((tally.most_in_flight, tally.received[usize::from(qos)]), (65_535, 70_000));
+    }
 }

@@ -105,9 +105,20 @@ impl Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// The client's owner wants messages published, as far as there is room.
-    Publish { qos: u8, topic: u8, alias: u16, size: u32, count: u32 },
+    Publish {
+        qos: u8,
+        topic: u8,
+        alias: u16,
+        size: u32,
+        count: u32,
+    },
     /// Others publish to the broker.
-    Inject { qos: u8, topic: u8, size: u32, count: u32 },
+    Inject {
+        qos: u8,
+        topic: u8,
+        size: u32,
+        count: u32,
+    },
     Subscribe(u8),
     Unsubscribe(u8),
     /// PINGREQ, as after the last PUBLISH at QoS 0.
@@ -119,7 +130,10 @@ pub enum Operation {
     /// So many bytes of a connection that the client has given up arrive at the broker.
     Old(u32),
     /// The broker writes so many packets: PUBACKs, PUBRECs and PUBCOMPs, messages, or other answers.
-    Answer { lane: u8, count: u32 },
+    Answer {
+        lane: u8,
+        count: u32,
+    },
     /// So many bytes arrive at the client, or the end of the connection.
     Down(u32),
     /// stdout takes so many messages.
@@ -185,7 +199,13 @@ impl Operation {
             78..84 => Take(random.piece()),
             84..89 => Flow,
             89..95 => Connect,
-            95 => if random.chance(4) { Leave } else { Connect },
+            95 => {
+                if random.chance(4) {
+                    Leave
+                } else {
+                    Connect
+                }
+            }
             96 => Reading(false),
             97 => Reading(true),
             _ => {

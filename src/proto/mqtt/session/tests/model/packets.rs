@@ -25,9 +25,18 @@ pub enum Sent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// The window and the broker's topic aliases, and which session of the broker's it is.
-    ConnAck { present: bool, session: u64, receive_maximum: u16 },
+    ConnAck {
+        present: bool,
+        session: u64,
+        receive_maximum: u16,
+    },
     Refused,
-    Publish { dup: bool, qos: u8, id: u16, message: Number },
+    Publish {
+        dup: bool,
+        qos: u8,
+        id: u16,
+        message: Number,
+    },
     PubAck(u16, u8),
     PubRec(u16, u8),
     PubRel(u16),
@@ -83,7 +92,11 @@ fn one(first: u8, body: &mut Body<'_>) -> Option<Sent> {
                     body.u8()?;
                 }
             }
-            return Some(if first == 0x82 { Sent::Subscribe(id, filters) } else { Sent::Unsubscribe(id, filters) });
+            return Some(if first == 0x82 {
+                Sent::Subscribe(id, filters)
+            } else {
+                Sent::Unsubscribe(id, filters)
+            });
         }
         0xc0 => Sent::PingReq,
         0xe0 => Sent::Disconnect(if body.rest.is_empty() { 0 } else { body.u8()? }),
@@ -101,7 +114,8 @@ fn connect(body: &mut Body<'_>) -> Option<Sent> {
     body.u16()?;
     body.properties()?;
     let id = body.string()?;
-    (id == b"me" && flags & !2 == 0 && body.rest.is_empty()).then_some(Sent::Connect { clean: flags & 2 != 0 })
+    (id == b"me" && flags & !2 == 0 && body.rest.is_empty())
+        .then_some(Sent::Connect { clean: flags & 2 != 0 })
 }
 
 fn publish(first: u8, body: &mut Body<'_>) -> Option<Sent> {
@@ -178,7 +192,15 @@ impl<'a> Body<'a> {
 }
 
 /// A message for the client; the payload is its number and `size` bytes more.
-pub fn to_client(version: Version, dup: bool, qos: u8, topic: u8, id: u16, message: Number, size: usize) -> Vec<u8> {
+pub fn to_client(
+    version: Version,
+    dup: bool,
+    qos: u8,
+    topic: u8,
+    id: u16,
+    message: Number,
+    size: usize,
+) -> Vec<u8> {
     let mut body = vec![0, 3, b'i', b'/', b'0' + topic];
     if qos > 0 {
         body.extend_from_slice(&id.to_be_bytes());

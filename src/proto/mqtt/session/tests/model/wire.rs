@@ -15,9 +15,15 @@ use super::{
 #[derive(Debug)]
 enum Use {
     /// A PUBLISH without PUBACK or PUBREC; whether the session of this time has had it handed out.
-    Publish { message: Number, qos: u8, handed: bool },
+    Publish {
+        message: Number,
+        qos: u8,
+        handed: bool,
+    },
     /// PUBREC has come, as so-manieth of all.
-    Release { order: u64 },
+    Release {
+        order: u64,
+    },
     Subscribe,
     Unsubscribe,
 }
@@ -88,7 +94,7 @@ impl Wire {
             return Err(format!("{packet:?}: CONNECT is the first packet, and once"));
         }
         if !self.accepted && !connect && !matches!(packet, Sent::Disconnect(_)) {
-            return Err(format!("{packet:?} before CONNACK"));
+            return Err(format!("{packet:?} before CONNACK or after DISCONNECT"));
         }
         self.last = Some(now);
         match packet {
@@ -104,7 +110,11 @@ impl Wire {
             Sent::Unsubscribe(id, _) => self.request(*id, false),
             Sent::Disconnect(reason) => {
                 self.ended = true;
-                if *reason == 0 { Ok(()) } else { Err(format!("DISCONNECT {reason:#04x}: no reason for that")) }
+                if *reason == 0 {
+                    Ok(())
+                } else {
+                    Err(format!("DISCONNECT {reason:#04x}: no reason for that"))
+                }
             }
             Sent::Connect { .. } | Sent::PingReq | Sent::Publish { .. } => Ok(()),
         }
@@ -153,7 +163,12 @@ impl Wire {
     /// PUBACK and PUBREC: after the output, in the order of arrival.
     fn receipt(&mut self, lane: usize, id: u16, books: &Books, taken: u64) -> Check {
         let name = ["PUBACK", "PUBREC"][lane];
-        match self.arrived[lane].pop_front() {
+        let swallowed = |message: Number| books.inbound[message].swallowed;
+        let mut arrived = self.arrived[lane].iter();
+        // One that was taken for a repetition is acknowledged at once.
+        let place = arrived.position(|&(own, message)| own == id || !swallowed(message)).unwrap_or(0);
+        let early = self.arrived[lane].iter().position(|&(own, message)| own == id && swallowed(message));
+        match self.arrived[lane].remove(early.unwrap_or(place)) {
             Some((oldest, message)) if oldest == id => {
                 let fate = &books.inbound[message];
                 let out = (fate.shown > 0 && fate.output < taken) || fate.swallowed;
@@ -171,7 +186,9 @@ impl Wire {
             Some(Held { what: Use::Subscribe, connection: last, .. }) if subscribe && *last != connection => {
                 *last = connection;
             }
-            Some(Held { what: Use::Unsubscribe, connection: last, .. }) if !subscribe && *last != connection => {
+            Some(Held { what: Use::Unsubscribe, connection: last, .. })
+                if !subscribe && *last != connection =>
+            {
                 *last = connection;
             }
             held => return Err(format!("SUBSCRIBE or UNSUBSCRIBE {id}, where the identifier is {held:?}")),
@@ -195,8 +212,8 @@ impl Wire {
                 }
                 self.session = session;
             }
-            Told::Disconnect => self.ended = true,
-            // A DISCONNECT that was queued before a refusal came may still leave; nothing else may before CONNACK.
+            // A DISCONNECT of ours that was queued before this or a refusal came may still leave; nothing else may.
+            Told::Disconnect => self.accepted = false,
             Told::Refused | Told::Publish { qos: 0, .. } | Told::PingResp => {}
             Told::Publish { qos, id, message, dup } => {
                 self.arrived[usize::from(qos) - 1].push_back((id, message));
