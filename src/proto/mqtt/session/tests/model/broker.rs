@@ -16,8 +16,10 @@ struct Kept {
     /// QoS 2 PUBLISHes of the client's before their PUBRELs.
     received: HashMap<u16, Number>,
     /// Messages for the client without a last answer, in order; whether PUBREC has come.
-    flying: VecDeque<(u16, Number, bool)>,
-    used: BTreeSet<u16>,
+    flying: BTreeMap<u64, (u16, Number, bool)>,
+    /// By packet identifier, where they stand there.
+    places: HashMap<u16, u64>,
+    next_place: u64,
     /// Those that the client's Receive Maximum keeps back.
     queue: VecDeque<Number>,
     next_id: u16,
@@ -30,7 +32,8 @@ const QOS2: usize = 1;
 const MESSAGES: usize = 2;
 const REST: usize = 3;
 
-type Packet = (Vec<u8>, Told);
+/// A packet's bytes, and what they say.
+pub type Packet = (Vec<u8>, Told);
 
 /// One connection, as the broker sees it.
 #[derive(Default)]
@@ -92,7 +95,7 @@ impl Broker {
     fn end_session(&mut self, books: &mut Books) {
         let Some(kept) = self.kept.take() else { return };
         books.tally.sessions_lost += 1;
-        let flying = kept.flying.iter().map(|(_, message, _)| message);
+        let flying = kept.flying.values().map(|(_, message, _)| message);
         flying.chain(&kept.queue).for_each(|message| books.inbound[*message].owed = false);
     }
 
@@ -137,13 +140,14 @@ impl Broker {
         let Some(kept) = &mut self.kept else { return };
         while kept.flying.len() < usize::from(self.setup.receive_maximum) && kept.flying.len() < 65_535 {
             let Some(message) = kept.queue.pop_front() else { return };
-            while kept.next_id == 0 || kept.used.contains(&kept.next_id) {
+            while kept.next_id == 0 || kept.places.contains_key(&kept.next_id) {
                 kept.next_id = kept.next_id.wrapping_add(1);
             }
             let id = kept.next_id;
             kept.next_id = id.wrapping_add(1);
-            kept.used.insert(id);
-            kept.flying.push_back((id, message, false));
+            kept.places.insert(id, kept.next_place);
+            kept.flying.insert(kept.next_place, (id, message, false));
+            kept.next_place += 1;
             let packet = publish(self.version, &self.sizes, books, false, id, message);
             if let Some(connection) = self.connections.get_mut(&link) {
                 connection.lanes[MESSAGES].push_back(packet);
@@ -250,7 +254,7 @@ impl Broker {
         let properties = format!("21 {receive_maximum:04x} 22 {topic_alias_maximum:04x}");
         let connack = peer::connack(self.version, present, 0, &properties);
         told.push((connack, Told::ConnAck { present, session: self.session, receive_maximum }));
-        for &(id, message, released) in &kept.flying {
+        for &(id, message, released) in kept.flying.values() {
             let packet = if released {
                 (peer::ack(self.version, peer::PUBREL, id, 0), Told::PubRel(id))
             } else {
@@ -264,19 +268,17 @@ impl Broker {
 impl Kept {
     /// The message that an answer is for: in this QoS, and with PUBREC behind it or not.
     fn flown(&mut self, id: u16, qos: u8, released: bool, books: &Books) -> Check<&mut (u16, Number, bool)> {
-        let right = |&(own, message, has): &(u16, Number, bool)| {
-            own == id && has == released && books.inbound[message].qos == qos
-        };
-        let flying = self.flying.iter_mut().find(|flying| right(flying));
-        flying.ok_or_else(|| format!("an answer at QoS {qos} for {id}, which waits for none"))
+        let flying = self.places.get(&id).and_then(|place| self.flying.get_mut(place));
+        let right =
+            |flying: &&mut (u16, Number, bool)| flying.2 == released && books.inbound[flying.1].qos == qos;
+        flying.filter(right).ok_or_else(|| format!("an answer at QoS {qos} for {id}, which waits for none"))
     }
 
     /// PUBACK or PUBCOMP: the message is through.
     fn done(&mut self, id: u16, qos: u8, released: bool, books: &Books) -> Check {
         self.flown(id, qos, released, books)?;
-        self.used.remove(&id);
-        if let Some(n) = self.flying.iter().position(|flying| flying.0 == id) {
-            self.flying.remove(n);
+        if let Some(place) = self.places.remove(&id) {
+            self.flying.remove(&place);
         }
         Ok(())
     }

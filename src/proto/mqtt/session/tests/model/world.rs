@@ -8,7 +8,7 @@ use std::{
 use super::{
     super::{AckToken, LIMIT, Options, Session},
     books::Books,
-    broker::{Broker, LANES},
+    broker::{Broker, LANES, Packet},
     operations::{Operation, Setup},
     packets::{self, Check, Number, Told},
     wire::Wire,
@@ -178,10 +178,10 @@ impl World {
 
     fn shut_down(&mut self) {
         let Some((number, said)) = self.broker.shut_down() else { return };
-        self.to_client(number, said);
+        self.tell(number, said);
     }
 
-    fn to_client(&mut self, number: u64, packets: impl IntoIterator<Item = (Vec<u8>, Told)>) {
+    fn tell(&mut self, number: u64, packets: impl IntoIterator<Item = Packet>) {
         for (bytes, told) in packets {
             self.note(|| format!("broker, connection {number}: {told:?}"));
             // What is for a connection that the client has given up goes nowhere.
@@ -246,7 +246,7 @@ impl World {
         self.link = Some(link);
         let (moved, answers) = moved?;
         if let Some(number) = self.link.as_ref().map(|link| link.number) {
-            self.to_client(number, answers);
+            self.tell(number, answers);
         }
         Ok(moved)
     }
@@ -261,7 +261,7 @@ impl World {
         Ok(())
     }
 
-    fn arrive(&mut self, link: &mut Link, n: u32) -> Check<(bool, Vec<(Vec<u8>, Told)>)> {
+    fn arrive(&mut self, link: &mut Link, n: u32) -> Check<(bool, Vec<Packet>)> {
         let n = link.up.len().min(n as usize);
         let bytes: Vec<u8> = link.up.drain(..n).collect();
         let mut answers = Vec::new();
@@ -279,7 +279,7 @@ impl World {
             said.push(packet);
         }
         let any = !said.is_empty();
-        self.to_client(number, said);
+        self.tell(number, said);
         any
     }
 
