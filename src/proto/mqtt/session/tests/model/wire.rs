@@ -163,12 +163,11 @@ impl Wire {
     /// PUBACK and PUBREC: after the output, in the order of arrival.
     fn receipt(&mut self, lane: usize, id: u16, books: &Books, taken: u64) -> Check {
         let name = ["PUBACK", "PUBREC"][lane];
-        let swallowed = |message: Number| books.inbound[message].swallowed;
-        let mut arrived = self.arrived[lane].iter();
-        // One that was taken for a repetition is acknowledged at once.
-        let place = arrived.position(|&(own, message)| own == id || !swallowed(message)).unwrap_or(0);
-        let early = self.arrived[lane].iter().position(|&(own, message)| own == id && swallowed(message));
-        match self.arrived[lane].remove(early.unwrap_or(place)) {
+        // One that was taken for a repetition is acknowledged at once, perhaps before older ones.
+        let early = |&(own, message): &(u16, Number)| own == id && books.inbound[message].swallowed;
+        let any = books.tally.swallowed > 0;
+        let place = if any { self.arrived[lane].iter().position(early).unwrap_or(0) } else { 0 };
+        match self.arrived[lane].remove(place) {
             Some((oldest, message)) if oldest == id => {
                 let fate = &books.inbound[message];
                 let out = (fate.shown > 0 && fate.output < taken) || fate.swallowed;
