@@ -46,7 +46,8 @@ impl Held {
 pub struct Wire {
     connection: u64,
     connect: bool,
-    accepted: bool,
+    /// CONNACK was heard, and no DISCONNECT.
+    pub accepted: bool,
     ended: bool,
     /// The broker's session that the client was told of last.
     pub session: u64,

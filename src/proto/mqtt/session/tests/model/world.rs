@@ -297,7 +297,9 @@ impl World {
         while link.marks.front().is_some_and(|(end, _)| *end <= link.arrived) {
             told.extend(link.marks.pop_front().map(|(_, told)| told));
         }
-        for told in told {
+        // After a DISCONNECT that left no time for CONNACK nothing is heard, not that either.
+        let deaf = self.leaving && !self.wire.accepted;
+        for told in told.into_iter().filter(|_| !deaf) {
             self.wire.told(&told, self.setup.max_inflight, &mut self.books);
         }
         self.session.handle_bytes(&bytes, self.now);
