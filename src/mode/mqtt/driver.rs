@@ -181,7 +181,11 @@ impl Driver {
         self.client.handle_accepted(session_present, now);
         if doubled > 0 {
             let url = self.client.url();
-            warn!("{url}: the server lost the session: {doubled} messages are sent anew and may be doubled");
+            // Present, but perhaps only since a CONNECT whose CONNACK never came.
+            let lost = if session_present { "may have lost" } else { "lost" };
+            warn!(
+                "{url}: the server {lost} the session: {doubled} messages are sent anew and may be doubled"
+            );
         }
         self.phase = Phase::Up;
         let found = session_present || self.client.session.is_clean();

@@ -5,7 +5,10 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::session::{Message, PublishId};
+use super::{
+    packet::QoS,
+    session::{Message, PublishId},
+};
 
 /// A map by packet identifier or topic alias.
 pub type IdMap<T> = HashMap<u16, T, BuildHasherDefault<IdHasher>>;
@@ -246,6 +249,17 @@ impl Outgoing {
         (through, doubled)
     }
 
+    /// How many QoS 2 PUBLISHes were sent and have no PUBREC.
+    pub fn undelivered_qos2(&self) -> u64 {
+        let (mut slot, mut count) = (self.publish.head, 0);
+        while let Some(entry) = self.slots.get(slot as usize) {
+            let message = entry.message.as_ref().filter(|_| entry.sent);
+            count += u64::from(message.is_some_and(|message| message.qos == QoS::ExactlyOnce));
+            slot = entry.next;
+        }
+        count
+    }
+
     /// The packet identifiers that wait for PUBCOMP, in order.
     pub fn released(&self) -> Vec<u16> {
         let mut pkids = Vec::with_capacity(self.release.len);
@@ -310,7 +324,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::proto::mqtt::packet::QoS;
 
     fn message(qos: QoS) -> Message {
         Message { topic: Rc::from("t"), payload: Bytes::new(), qos, retain: false, properties: None }

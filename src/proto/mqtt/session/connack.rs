@@ -46,6 +46,7 @@ impl State {
         reason: u8,
         properties: Option<Box<ConnAckProperties>>,
     ) -> Option<Event<'static>> {
+        self.unheard = None;
         if reason != 0 {
             self.end();
             let (text, server_reference) = match properties {
@@ -69,20 +70,31 @@ impl State {
         self.timers.keep_alive = (keep_alive != 0).then(|| Duration::from_secs(u64::from(keep_alive)));
         self.connack = properties;
         let reconnected = std::mem::replace(&mut self.ever_connected, true);
-        let doubled = if session_present { self.resume() } else { self.begin_anew() };
+        let doubt = std::mem::take(&mut self.doubt);
+        let doubled = if session_present { self.resume(doubt) } else { self.begin_anew() };
         Some(Event::Connected { session_present, reconnected, doubled })
     }
 
     /// The server has kept the session: PUBREL and PUBLISH again (MQTT 5.0 section 4.4), and what had no answer.
-    fn resume(&mut self) -> u64 {
+    ///
+    /// In doubt it may be a session that began with a CONNECT whose CONNACK never came. Such a one has no
+    /// subscriptions, takes a repeated PUBLISH at QoS 2 for a new one, and uses packet identifiers of its own.
+    fn resume(&mut self, doubt: bool) -> u64 {
         for pkid in self.outgoing.released() {
             if let Some(serial) = self.queue_ack(codec::AckType::PubRel, pkid, 0) {
                 self.outgoing.released_again(pkid, serial);
             }
         }
         self.repeat_requests();
+        let mut doubled = 0;
+        if doubt {
+            doubled = self.outgoing.undelivered_qos2();
+            self.doubled += doubled;
+            self.received.values_mut().for_each(|received| received.doubt = true);
+            self.renew_subscriptions_in_doubt();
+        }
         self.send_waiting();
-        0
+        doubled
     }
 
     /// The server has a new session. Subscriptions come before the PUBLISHes, whose replies they may be for.

@@ -55,6 +55,8 @@ pub(super) struct Received {
     done: bool,
     /// As in its token.
     order: u64,
+    /// It is perhaps of a session that the server has lost.
+    pub doubt: bool,
 }
 
 /// What becomes of a PUBLISH.
@@ -163,18 +165,25 @@ impl State {
             // QoS 2, and identifiers of 16 bits and the owner's buffer bound what that can cost.
             QoS::AtLeastOnce => Ok(Shown::Message { token, alias }),
             QoS::ExactlyOnce => {
-                let repeated = self.handle_publish_qos2(pkid);
+                let repeated = self.handle_publish_qos2(pkid, publish.dup);
                 Ok(if repeated { Shown::Not } else { Shown::Message { token, alias } })
             }
         }
     }
 
     /// Whether it is a repetition (MQTT 5.0 section 4.3.3).
-    fn handle_publish_qos2(&mut self, pkid: u16) -> bool {
+    fn handle_publish_qos2(&mut self, pkid: u16, dup: bool) -> bool {
         let connection = self.connection;
+        let new = Received { seen: connection, done: false, order: self.received_count, doubt: false };
         let (repeated, done) = match self.received.entry(pkid) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Received { seen: connection, done: false, order: self.received_count });
+                vacant.insert(new);
+                self.received_count += 1;
+                (false, false)
+            }
+            // A repetition has DUP [MQTT-3.3.1-1]: the session in which that message came is lost.
+            Entry::Occupied(mut entry) if entry.get().doubt && !dup => {
+                entry.insert(new);
                 self.received_count += 1;
                 (false, false)
             }

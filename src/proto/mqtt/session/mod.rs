@@ -89,6 +89,11 @@ struct State {
     /// The number of this connection, from 1.
     connection: u32,
     ever_connected: bool,
+    /// The serial number of a CONNECT that no CONNACK has answered.
+    unheard: Option<u64>,
+    /// Such a CONNECT left on an earlier connection: if the server had lost the session it began another one with
+    /// it, and Session Present from now on says nothing about ours.
+    doubt: bool,
     /// Clean Start of this connection's CONNECT.
     clean: bool,
     connack: Option<Box<ConnAckProperties>>,
@@ -125,6 +130,8 @@ impl Session {
             phase: Phase::Down,
             connection: 0,
             ever_connected: false,
+            unheard: None,
+            doubt: false,
             clean: options.connect.clean,
             connack: None,
             limits: Limits::none(&options),
@@ -328,16 +335,21 @@ impl State {
         let mut connect = self.options.connect.clone();
         connect.clean = self.clean;
         self.phase = Phase::Connecting;
-        if let Err(refusal) = self.queue(|out, version| codec::connect(out, version, &connect)) {
-            // The owner should have asked `Options::check`.
-            let event = self.violated(0x82, format!("CONNECT cannot be sent: {refusal:?}"));
-            self.events.extend(event);
+        match self.queue(|out, version| codec::connect(out, version, &connect)) {
+            Ok(serial) => self.unheard = Some(serial),
+            Err(refusal) => {
+                // The owner should have asked `Options::check`.
+                let event = self.violated(0x82, format!("CONNECT cannot be sent: {refusal:?}"));
+                self.events.extend(event);
+            }
         }
     }
 
     fn handle_lost(&mut self) {
         self.phase = Phase::Down;
         self.out = BytesMut::new();
+        let unheard = self.unheard.take().is_some_and(|serial| serial <= self.sent.taken());
+        self.doubt |= unheard && self.ever_connected;
         self.outgoing.handle_lost(self.sent.taken());
         self.sent.reset();
         self.aliases.clear();

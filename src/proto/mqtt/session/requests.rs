@@ -115,6 +115,28 @@ impl State {
         }
     }
 
+    /// The session may be one without our subscriptions: those that no SUBSCRIBE under way asks for are asked for
+    /// again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
+    pub fn renew_subscriptions_in_doubt(&mut self) {
+        for mut subscription in self.subscriptions.clone() {
+            let asked =
+                |filter: &Filter| self.requests.iter().any(|request| request.asks_for(&filter.filter));
+            subscription.filters.retain(|filter| !asked(filter));
+            if subscription.filters.is_empty() {
+                continue;
+            }
+            if self.version == Version::V5 {
+                for filter in &mut subscription.filters {
+                    filter.retain_handling = filter.retain_handling.max(1);
+                }
+            }
+            let kind = Kind::Subscribe(subscription);
+            if let Err(refusal) = self.request(kind.clone()) {
+                self.refused(kind, &refusal);
+            }
+        }
+    }
+
     /// What an earlier connection allowed is above this server's limits: it shall be as if the server refused.
     fn refused(&mut self, kind: Kind, refusal: &Refusal) {
         let text = Some("above the limits of the server on this connection".to_owned());

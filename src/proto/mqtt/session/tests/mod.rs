@@ -4,6 +4,7 @@ mod conformance;
 mod flows;
 mod incoming;
 mod lifecycle;
+mod model;
 mod peer;
 mod random;
 mod reconnect;

@@ -266,7 +266,7 @@ fn half_a_packet_dies_with_its_connection() {
 }
 
 #[test]
-fn lost_before_connack_changes_nothing() {
+fn lost_before_connack_keeps_all() {
     let mut owner = Owner::connected(V5);
     owner.publish("t", "a", 2).unwrap();
     owner.sent();
@@ -275,7 +275,7 @@ fn lost_before_connack_changes_nothing() {
         owner.session.handle_connected(owner.now, owner.now + LIMIT);
         assert_eq!(owner.sent(), ["CONNECT me"]);
     }
-    assert_eq!(owner.reconnect(true), ["connected present again"]);
+    assert_eq!(owner.reconnect(true), ["connected present again doubled 1"], "or perhaps not all");
     assert_eq!(owner.sent(), ["PUBLISH t a q2 1 dup"]);
 }
 
@@ -294,4 +294,85 @@ fn ids_of_both_sessions_do_not_meet() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 11);
+}
+
+/// A CONNECT that leaves and gets no CONNACK: the server may have begun a new session with it.
+fn unheard(owner: &mut Owner) {
+    owner.lost();
+    owner.session.handle_connected(owner.now, owner.now + LIMIT);
+    owner.sent();
+}
+
+#[test]
+fn subscriptions_are_renewed_where_the_session_may_have_begun_with_a_connack_that_never_came() {
+    for (version, handling) in [(V311, 0), (V5, 1)] {
+        let mut owner = Owner::connected(version);
+        owner.subscribe(&["a"]).unwrap();
+        owner.subscribe(&["b"]).unwrap();
+        owner.sent();
+        owner.given(&suback(version, 1, &[0]));
+        unheard(&mut owner);
+        assert_eq!(owner.reconnect(true), ["connected present again"]);
+        assert_eq!(owner.sent(), ["SUBSCRIBE 2 b", "SUBSCRIBE 3 a"], "what has no answer, and what had one");
+        owner.session.handle_bytes(&suback(version, 3, &[0]), owner.now);
+        // What is retained is sent again by 3.1.1 only.
+        let Some(Event::Subscribed { filters, .. }) = owner.session.poll_event(owner.now) else { panic!() };
+        assert_eq!(filters[0].retain_handling, handling);
+        owner.given(&suback(version, 2, &[0]));
+        owner.reconnect(true);
+        assert!(owner.sent().is_empty(), "this CONNACK was heard");
+    }
+}
+
+#[test]
+fn a_connect_that_never_left_or_was_refused_casts_no_doubt() {
+    let mut owner = Owner::connected(V5);
+    owner.subscribe(&["a"]).unwrap();
+    owner.sent();
+    owner.given(&suback(V5, 1, &[0]));
+    owner.lost();
+    owner.session.handle_connected(owner.now, owner.now + LIMIT);
+    owner.reconnect(true);
+    assert!(owner.sent().is_empty());
+    unheard(&mut owner);
+    owner.given(&connack(V5, false, 0x88, ""));
+    owner.reconnect(true);
+    assert!(owner.sent().is_empty());
+}
+
+#[test]
+fn a_message_of_a_session_in_doubt_is_not_taken_for_a_repetition() {
+    let mut owner = Owner::connected(V5);
+    owner.given(&[publish(V5, "t", "old", 2, 1), publish(V5, "t", "kept", 2, 2)].concat());
+    owner.acknowledge();
+    owner.acknowledge();
+    owner.sent();
+    unheard(&mut owner);
+    owner.reconnect(true);
+    assert_eq!(
+        owner.given(&publish(V5, "t", "new", 2, 1)),
+        ["message t new q2"],
+        "not DUP: sent for the first time"
+    );
+    owner.acknowledge();
+    assert_eq!(owner.sent(), ["PUBREC 1"]);
+    let mut repeated = publish(V5, "t", "kept", 2, 2);
+    repeated[0] |= 8;
+    assert!(owner.given(&repeated).is_empty(), "DUP: the session is the old one, as it seems");
+    assert_eq!(owner.sent(), ["PUBREC 2"]);
+}
+
+#[test]
+fn messages_at_qos_2_may_be_doubled_where_the_session_is_in_doubt() {
+    let mut owner = Owner::connected(V5);
+    for qos in [1, 2, 2] {
+        owner.publish("t", "a", qos).unwrap();
+    }
+    owner.sent();
+    owner.given(&ack(V5, PUBREC, 3, 0));
+    unheard(&mut owner);
+    assert_eq!(owner.reconnect(true), ["connected present again doubled 1"]);
+    assert_eq!(owner.sent(), ["PUBREL 3", "PUBLISH t a q1 1 dup", "PUBLISH t a q2 2 dup"]);
+    assert_eq!(owner.session.possibly_doubled(), 1);
+    assert_eq!(owner.reconnect(true), ["connected present again"]);
 }
