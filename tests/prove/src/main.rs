@@ -5,7 +5,9 @@
 //! the exit status is 1 then.
 
 mod broker;
+mod bytes;
 mod child;
+mod peer;
 mod random;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
@@ -36,7 +38,9 @@ struct Proof {
     run: fn(&Setting) -> Outcome,
 }
 
-const PROOFS: &[Proof] = &[];
+const PROOFS: &[Proof] = &[
+    Proof { name: "bytes", what: "a connection cut after each single byte of an exchange", run: bytes::bytes },
+];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
 
