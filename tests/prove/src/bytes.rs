@@ -19,12 +19,13 @@ use crate::{
         Cut, Side,
         attend::Attended,
         exchange::{Exchange, Files, MESSAGES, end, records},
+        held,
         scratch::Scratch,
     },
 };
 
 /// Points at once: nearly all of them wait out the pause before a reconnect.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 96;
 
 /// The proof.
 pub fn bytes(setting: &Setting) -> Outcome {
@@ -38,17 +39,17 @@ pub fn bytes(setting: &Setting) -> Outcome {
     Ok(vec![format!("{all} points in all, {MESSAGES} messages in each")])
 }
 
-/// The quick form leaves 3.1.1 to the long one, and the loss of a session over WebSocket.
+/// The quick form leaves 3.1.1, messages one by one, and the loss of a session over WebSocket to the long one.
 fn exchanges(long: bool) -> Vec<Exchange> {
     let mut all = Vec::new();
-    for n in 0..32_u8 {
+    for n in 0..64_u8 {
         let bit = |place: u8| n >> place & 1 == 1;
-        let (forgets, websocket, v5) = (bit(0), bit(1), !bit(4));
-        let exchange = Exchange { subscribes: bit(3), qos: 1 + u8::from(bit(2)), websocket, v5, forgets };
+        let (forgets, websocket, v5, stepwise) = (bit(0), bit(1), !bit(4), bit(5));
+        let (subscribes, qos) = (bit(3), 1 + u8::from(bit(2)));
         // A publisher that speaks 3.1.1 asks for no session that could be kept.
-        let exists = v5 || forgets || exchange.subscribes;
-        if exists && (long || (v5 && !(websocket && forgets))) {
-            all.push(exchange);
+        let exists = v5 || forgets || subscribes;
+        if exists && (long || (v5 && !stepwise && !(websocket && forgets))) {
+            all.push(Exchange { subscribes, qos, websocket, v5, forgets, stepwise });
         }
     }
     all.sort_by_key(|exchange| (exchange.websocket, !exchange.v5));
@@ -98,11 +99,6 @@ fn sweep(setting: &Setting, exchange: Exchange, scratch: &Scratch) -> Result<(us
     let ends: Vec<String> = tally.iter().map(|(end, n)| format!("{n} {end}")).collect();
     let line = format!("{name}: {} points ({sent} bytes sent, {read} read): {}", cuts.len(), ends.join(", "));
     Ok((cuts.len(), line))
-}
-
-/// A panic of another thread is the end anyway.
-fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// One exchange, cut at one place or not at all.

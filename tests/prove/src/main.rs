@@ -9,6 +9,7 @@ mod bytes;
 mod child;
 mod peer;
 mod random;
+mod syscalls;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -39,7 +40,16 @@ struct Proof {
 }
 
 const PROOFS: &[Proof] = &[
-    Proof { name: "bytes", what: "a connection cut after each single byte of an exchange", run: bytes::bytes },
+    Proof {
+        name: "bytes",
+        what: "a connection cut after each single byte of an exchange",
+        run: bytes::bytes,
+    },
+    Proof {
+        name: "syscalls",
+        what: "SIGKILL at every system call, and the command again",
+        run: syscalls::syscalls,
+    },
 ];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";

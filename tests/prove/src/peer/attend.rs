@@ -64,7 +64,8 @@ impl Broker {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     let own = cut.filter(|_| connections == 0);
-                    let wire = stream.set_nonblocking(false).and_then(|()| Wire::new(stream, self.websocket, own));
+                    let wire =
+                        stream.set_nonblocking(false).and_then(|()| Wire::new(stream, self.websocket, own));
                     let mut wire = wire.map_err(|error| error.to_string())?;
                     // An error here is the cut, or the end of the process.
                     let _ = self.serve(&mut wire, child, is_output);

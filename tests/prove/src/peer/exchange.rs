@@ -27,6 +27,8 @@ pub struct Exchange {
     pub v5: bool,
     /// The broker has forgotten the session at the second connection.
     pub forgets: bool,
+    /// One message is acknowledged before the next one is sent.
+    pub stepwise: bool,
 }
 
 pub fn payloads() -> Vec<Vec<u8>> {
@@ -52,7 +54,8 @@ impl Files {
     /// Empty ones; the input is the messages.
     pub fn new(dir: &Path) -> Result<Self, String> {
         let files = Self { output: dir.join("output"), input: dir.join("input"), errors: dir.join("errors") };
-        let lines: Vec<u8> = payloads().into_iter().flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
+        let lines: Vec<u8> =
+            payloads().into_iter().flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
         let made = fs::write(&files.input, lines).and_then(|()| fs::write(&files.output, ""));
         made.map_err(|error| format!("{}: {error}", dir.display()))?;
         Ok(files)
@@ -79,29 +82,35 @@ impl Files {
 impl Exchange {
     pub fn name(&self) -> String {
         format!(
-            "{} -q {} {:4} {:5} session {}",
+            "{} -q {} {:4} {:5} session {}{}",
             if self.subscribes { "sub" } else { "pub" },
             self.qos,
             if self.websocket { "ws" } else { "mqtt" },
             if self.v5 { "5.0" } else { "3.1.1" },
-            if self.forgets { "lost" } else { "kept" }
+            if self.forgets { "lost" } else { "kept" },
+            if self.stepwise { ", one by one" } else { "" }
         )
     }
 
     /// A broker that has all of the messages for a subscriber.
     pub fn broker(&self) -> Result<Broker, String> {
         let payloads = if self.subscribes { payloads() } else { Vec::new() };
-        let model = Model::new(self.v5, self.qos, &payloads);
+        let mut model = Model::new(self.v5, self.qos, &payloads);
+        model.stepwise = self.stepwise;
         Broker::listen(self.websocket, model).map_err(|error| error.to_string())
     }
 
     /// What wspipe is to be started with, `-c` and `-C` left out.
     pub fn arguments(&self, url: &str) -> Vec<String> {
-        let (command, version) = (if self.subscribes { "sub" } else { "pub" }, if self.v5 { "5" } else { "311" });
+        let (command, version) =
+            (if self.subscribes { "sub" } else { "pub" }, if self.v5 { "5" } else { "311" });
         let qos = self.qos.to_string();
         let mut all = vec![command, url, "-V", version, "-t", "t", "-q", &qos];
         if !self.subscribes {
             all.push("-l");
+        }
+        if self.stepwise && !self.subscribes {
+            all.extend(["-M", "1"]);
         }
         all.into_iter().map(str::to_owned).collect()
     }
@@ -124,7 +133,9 @@ impl Exchange {
         if seen.status.code() == Some(0) {
             if confirmed < MESSAGES || model.unreleased() > 0 {
                 let open = model.unreleased();
-                return Err(format!("status 0 with {confirmed} of {MESSAGES} confirmed, {open} without PUBREL"));
+                return Err(format!(
+                    "status 0 with {confirmed} of {MESSAGES} confirmed, {open} without PUBREL"
+                ));
             }
             return Ok(());
         }
@@ -141,12 +152,16 @@ impl Exchange {
     pub fn check_output(&self, model: &Model, output: &Path, torn: usize, kills: bool) -> Result<(), String> {
         let (whole, others): (Vec<_>, Vec<_>) =
             records(output).into_iter().partition(|record| payloads().contains(record));
-        if others.len() > torn || others.iter().any(|other| !payloads().iter().any(|own| own.starts_with(other))) {
+        if others.len() > torn
+            || others.iter().any(|other| !payloads().iter().any(|own| own.starts_with(other)))
+        {
             return Err(format!("records that are none: {others:?}"));
         }
         check_order(&whole, 0)?;
         let counts = count(&whole);
-        let missing = payloads().into_iter().filter(|own| !counts.contains_key(own.as_slice()) && !model.owed().contains(&own.as_slice()));
+        let missing = payloads()
+            .into_iter()
+            .filter(|own| !counts.contains_key(own.as_slice()) && !model.owed().contains(&own.as_slice()));
         if let Some(missing) = missing.into_iter().next() {
             return Err(format!("{} is neither output nor with the broker", missing.escape_ascii()));
         }
@@ -187,7 +202,8 @@ fn check_order(arrived: &[Vec<u8>], least: usize) -> Result<(), String> {
 /// The sum of the numbers before this text.
 fn number_before(text: &str, what: &str) -> usize {
     let parts: Vec<&str> = text.split(what).collect();
-    let numbers = parts[..parts.len() - 1].iter().filter_map(|part| part.rsplit(' ').next()?.parse::<usize>().ok());
+    let numbers =
+        parts[..parts.len() - 1].iter().filter_map(|part| part.rsplit(' ').next()?.parse::<usize>().ok());
     numbers.sum()
 }
 

@@ -10,8 +10,14 @@ mod sha1;
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
+
+/// A panic of another thread is the end anyway.
+pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// How long the client may say nothing.
 const READ_LIMIT: Duration = Duration::from_secs(15);
@@ -139,7 +145,8 @@ impl Wire {
             fields.into_iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())
         };
         let key = sha1::accept_key(value("Sec-WebSocket-Key").unwrap_or_default());
-        let chosen = value("Sec-WebSocket-Protocol").map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+        let chosen =
+            value("Sec-WebSocket-Protocol").map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
         self.write_raw(
             format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -29,6 +29,8 @@ pub struct Model {
     qos: u8,
     /// The next CONNECT finds no session.
     pub forgetful: bool,
+    /// One message at a time for the client.
+    pub stepwise: bool,
     has_session: bool,
     subscribed: bool,
     outgoing: Vec<(Vec<u8>, Stage)>,
@@ -54,6 +56,7 @@ impl Model {
             v5,
             qos,
             forgetful: false,
+            stepwise: false,
             has_session: false,
             subscribed: false,
             outgoing: payloads.iter().map(|payload| (payload.clone(), Stage::Waiting)).collect(),
@@ -97,7 +100,8 @@ impl Model {
                 reply.bytes = packet::ack(0x70, id);
             }
             8 => {
-                let reason = [id.to_be_bytes().as_slice(), if self.v5 { &[0] } else { &[] }, &[self.qos]].concat();
+                let reason =
+                    [id.to_be_bytes().as_slice(), if self.v5 { &[0] } else { &[] }, &[self.qos]].concat();
                 reply.bytes = packet::packet(0x90, &reason);
                 self.subscribed = true;
                 self.deliver(false, &mut reply);
@@ -148,9 +152,13 @@ impl Model {
 
     /// Sends what waits, and after a reconnect what was under way, in order (MQTT 5.0 section 4.4).
     fn deliver(&mut self, again: bool, reply: &mut Reply) {
+        let under_way = |stage: &Stage| matches!(stage, Stage::Sent(_) | Stage::Released(_));
+        let mut busy = self.stepwise && self.outgoing.iter().any(|(_, stage)| under_way(stage));
         for (payload, stage) in &mut self.outgoing {
             let dup = match stage {
+                Stage::Waiting if busy => continue,
                 Stage::Waiting => {
+                    busy = self.stepwise;
                     *stage = Stage::Sent(self.next_id);
                     self.next_id += 1;
                     false
@@ -175,7 +183,9 @@ impl Model {
         for (payload, stage) in &mut self.outgoing {
             let next = match (kind, *stage) {
                 (4, Stage::Sent(own)) if own == id && self.qos == 1 => Stage::Done,
-                (5, Stage::Sent(own) | Stage::Released(own)) if own == id && self.qos == 2 => Stage::Released(id),
+                (5, Stage::Sent(own) | Stage::Released(own)) if own == id && self.qos == 2 => {
+                    Stage::Released(id)
+                }
                 (7, Stage::Released(own)) if own == id => Stage::Done,
                 _ => continue,
             };
@@ -188,6 +198,7 @@ impl Model {
             }
             *stage = next;
         }
+        self.deliver(false, reply);
         if !found {
             self.wrong.push(format!("acknowledgement of type {kind} for the unknown identifier {id}"));
         }
