@@ -7,6 +7,7 @@
 mod broker;
 mod bytes;
 mod child;
+mod floods;
 mod peer;
 mod random;
 mod syscalls;
@@ -49,6 +50,11 @@ const PROOFS: &[Proof] = &[
         name: "syscalls",
         what: "SIGKILL at every system call, and the command again",
         run: syscalls::syscalls,
+    },
+    Proof {
+        name: "floods",
+        what: "a stalled stdout, and floods of what a peer may send",
+        run: floods::floods,
     },
 ];
 

@@ -16,7 +16,7 @@ use super::{Cut, Wire, model::Model};
 use crate::child::Child;
 
 /// How long a process may take for a handful of messages and a reconnect or two.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub struct Broker {
     listener: TcpListener,

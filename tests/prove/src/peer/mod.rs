@@ -52,6 +52,11 @@ pub struct Wire {
     /// What is left of the frame being read: bytes, mask, place in the mask.
     frame: Option<(u64, [u8; 4], usize)>,
     closed: bool,
+    /// Close and Ping get no answer.
+    silent: bool,
+    pings: u64,
+    /// The payload of the last Pong.
+    pong: Vec<u8>,
 }
 
 /// The script ends here: the cut is made.
@@ -64,8 +69,66 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ_LIMIT))?;
         stream.set_write_timeout(Some(READ_LIMIT))?;
-        let (raw, inside) = (Vec::new(), Vec::new());
-        Ok(Self { stream, websocket, cut, sent: 0, read: 0, raw, inside, frame: None, closed: false })
+        Ok(Self::of(stream, websocket, cut))
+    }
+
+    fn of(stream: TcpStream, websocket: bool, cut: Option<Cut>) -> Self {
+        Self {
+            stream,
+            websocket,
+            cut,
+            sent: 0,
+            read: 0,
+            raw: Vec::new(),
+            inside: Vec::new(),
+            frame: None,
+            closed: false,
+            silent: false,
+            pings: 0,
+            pong: Vec::new(),
+        }
+    }
+
+    /// The reading side alone, for another thread, with what was read already: Close and Ping get no answer.
+    pub fn reader(&mut self) -> io::Result<Self> {
+        let mut reader = Self::of(self.stream.try_clone()?, self.websocket, None);
+        (reader.raw, reader.inside) = (std::mem::take(&mut self.raw), std::mem::take(&mut self.inside));
+        (reader.frame, reader.silent) = (self.frame.take(), true);
+        Ok(reader)
+    }
+
+    /// The Pings that came so far.
+    pub fn pings(&self) -> u64 {
+        self.pings
+    }
+
+    /// The payload of the last Pong.
+    pub fn pong(&self) -> &[u8] {
+        &self.pong
+    }
+
+    /// Reads and forgets all that still comes.
+    pub fn drain(&mut self) -> io::Result<()> {
+        self.stream.set_read_timeout(None)?;
+        io::copy(&mut self.stream, &mut io::sink()).map(|_| ())
+    }
+
+    /// Writes, and calls `blocked` whenever the client has taken nothing for `patience`.
+    pub fn write_patiently(
+        &mut self,
+        mut bytes: &[u8],
+        patience: Duration,
+        blocked: &mut dyn FnMut(),
+    ) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(patience))?;
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Whether the cut has been reached.
@@ -160,18 +223,29 @@ impl Wire {
     /// The next MQTT packet, whole; none at the end.
     pub fn packet(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
-            if self.websocket {
-                self.unframe()?;
-            } else {
-                self.inside.append(&mut self.raw);
-            }
-            if let Some(length) = packet::length(&self.inside).filter(|length| self.inside.len() >= *length) {
-                return Ok(Some(self.inside.drain(..length).collect()));
+            if let Some(packet) = self.buffered()? {
+                return Ok(Some(packet));
             }
             if !self.fill()? {
                 return Ok(None);
             }
         }
+    }
+
+    /// Reads once; false at the end.
+    pub fn read_more(&mut self) -> io::Result<bool> {
+        self.fill()
+    }
+
+    /// The next MQTT packet, if what was read holds it all.
+    pub fn buffered(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.websocket {
+            self.unframe()?;
+        } else {
+            self.inside.append(&mut self.raw);
+        }
+        let length = packet::length(&self.inside).filter(|length| self.inside.len() >= *length);
+        Ok(length.map(|length| self.inside.drain(..length).collect()))
     }
 
     /// Takes what has come out of its frames, each byte as soon as it is there. Close and Ping are answered.
@@ -202,7 +276,10 @@ impl Wire {
             let bytes = self.raw[head.length..end].iter().zip(head.mask.iter().cycle());
             let payload: Vec<u8> = bytes.map(|(byte, mask)| byte ^ mask).collect();
             self.raw.drain(..end);
+            self.pings += u64::from(head.opcode == 9);
             match head.opcode {
+                10 => self.pong = payload,
+                _ if self.silent => {}
                 8 if !std::mem::replace(&mut self.closed, true) => {
                     self.write_raw(&frame(0x88, &payload))?;
                     self.cut_if_due()?;

@@ -124,7 +124,7 @@ impl Model {
         let clean = bytes.get(9).is_some_and(|flags| flags & 2 != 0);
         let forgets = std::mem::take(&mut self.forgetful) && self.has_session;
         if clean || forgets {
-            self.forgot |= forgets && !clean && self.accepted > 0;
+            self.forgot |= forgets && self.accepted > 0;
             self.forget();
         }
         let present = std::mem::replace(&mut self.has_session, true);

@@ -14,6 +14,12 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// What follows the fixed header.
+pub fn rest(packet: &[u8]) -> &[u8] {
+    let start = packet.iter().skip(1).position(|byte| byte & 0x80 == 0).map_or(packet.len(), |at| at + 2);
+    packet.get(start..).unwrap_or_default()
+}
+
 /// A Variable Byte Integer.
 pub fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -71,8 +77,7 @@ impl Publish {
     /// None where it is cut short.
     pub fn decode(packet: &[u8], v5: bool) -> Option<Self> {
         let (qos, dup) = (packet[0] >> 1 & 3, packet[0] & 8 != 0);
-        let start = packet.iter().skip(1).position(|byte| byte & 0x80 == 0)? + 2;
-        let mut rest = packet.get(start..)?;
+        let mut rest = rest(packet);
         let mut take = |n: usize| {
             let (part, left) = rest.split_at_checked(n)?;
             rest = left;
