@@ -283,6 +283,40 @@ fn qos_2_is_exactly_once_across_a_cut() {
     server.finish();
 }
 
+/// The N-th message of `-C N` is acknowledged up to PUBCOMP, over another connection where it must be.
+#[test]
+fn the_last_message_is_finished_after_a_cut() {
+    for (present, again) in [(true, "3c"), (true, "62"), (false, "")] {
+        let server = Scripted::start(move |conn| {
+            if conn.index == 0 {
+                return broker(conn, |packet| match packet[0] {
+                    0x82 => Say::These([usual(packet, true), message(0x34, 5, b"last")].concat()),
+                    0x50 => Say::End,
+                    _ => Say::Usual,
+                });
+            }
+            let back = match again {
+                "3c" => message(0x3c, 5, b"last"),
+                "62" => ack(0x62, 5),
+                _ => Vec::new(),
+            };
+            broker(conn, |packet| match packet[0] {
+                0x10 if present => Say::These([hex(CONNACK_PRESENT), back.clone()].concat()),
+                0x50 => Say::These(ack(0x62, 5)),
+                _ => Say::Usual,
+            })
+        });
+        let run = subscribe(&server, &["-t", "a", "-q", "2", "-C", "1"]).run();
+        run.status(0).stdout_is("last\n").one_line(&["connecting again"]);
+        let wire = wires(server);
+        assert_eq!(wire.len(), 2);
+        let finished = wire[1].iter().any(|packet| packet.starts_with("70"));
+        // A session that is lost takes the message with it.
+        assert_eq!(finished, present, "{wire:?}");
+        assert!(wire[1].last().is_some_and(|packet| packet.starts_with("e0")), "{wire:?}");
+    }
+}
+
 #[test]
 fn a_gap_in_3_1_1_is_56() {
     let server = Scripted::start(|conn| {

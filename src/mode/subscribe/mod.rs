@@ -192,7 +192,8 @@ impl Subscribe {
         if written && self.finish_by.is_none() {
             self.finish_by = now.checked_add(self.options.mqtt.ack_timeout);
         }
-        if written && (through || !driver.is_up()) {
+        // Without a connection too: the next one brings what is missing, as long as `finish_by` allows.
+        if written && through {
             driver.finish(now);
         }
     }
@@ -282,7 +283,8 @@ impl Command for Subscribe {
     }
 
     fn handle_accepted(&mut self, gap: bool, driver: &mut Driver, now: Instant) {
-        if gap {
+        // At the end nothing more is wanted.
+        if gap && self.step != Step::Finishing {
             self.gap = true;
             warn!("{}: {GAP}", driver.client.url());
         }

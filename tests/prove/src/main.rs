@@ -6,6 +6,7 @@
 
 mod acks;
 mod broker;
+mod bytes;
 mod child;
 mod feeder;
 mod flow;
@@ -14,6 +15,10 @@ mod ledger;
 mod random;
 mod restarts;
 mod scratch;
+mod floods;
+mod peer;
+mod random;
+mod syscalls;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -46,6 +51,21 @@ struct Proof {
 const PROOFS: &[Proof] = &[
     Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run },
     Proof { name: "restarts", what: "the broker stopped and killed under pub -l -q 1", run: restarts::run },
+    Proof {
+        name: "bytes",
+        what: "a connection cut after each single byte of an exchange",
+        run: bytes::bytes,
+    },
+    Proof {
+        name: "syscalls",
+        what: "SIGKILL at every system call, and the command again",
+        run: syscalls::syscalls,
+    },
+    Proof {
+        name: "floods",
+        what: "a stalled stdout, and floods of what a peer may send",
+        run: floods::floods,
+    },
 ];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
