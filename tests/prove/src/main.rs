@@ -6,7 +6,9 @@
 
 mod broker;
 mod child;
+mod cuts;
 mod random;
+mod relay;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -36,7 +38,11 @@ struct Proof {
     run: fn(&Setting) -> Outcome,
 }
 
-const PROOFS: &[Proof] = &[];
+const PROOFS: &[Proof] = &[
+    Proof { name: "cuts-pub", what: "pub -l at QoS 1 and 2 through cuts loses nothing", run: cuts::publish },
+    Proof { name: "cuts-sub", what: "sub at QoS 1 and 2 through cuts loses nothing", run: cuts::subscribe },
+    Proof { name: "cuts-cat", what: "cat --reconnect through cuts counts right", run: cuts::cat },
+];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
 
