@@ -46,7 +46,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(lines: u64) -> Result<Server, String> {
+    fn start(lines: u64, bulk: u64) -> Result<Server, String> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         let seen = Arc::new(Mutex::new(Seen { numbers: vec![false; lines as usize], wrong: None }));
@@ -56,7 +56,7 @@ impl Server {
             for stream in listener.incoming() {
                 let Ok(stream) = stream.filter_running(&stopped) else { break };
                 let seen = Arc::clone(&shared);
-                thread::spawn(move || read_all(stream, &seen));
+                thread::spawn(move || read_all(stream, bulk, &seen));
             }
         });
         Ok(Server { port, seen, stop })
@@ -86,7 +86,7 @@ impl Drop for Server {
 }
 
 /// One connection: the lines have to come in order.
-fn read_all(stream: TcpStream, seen: &Mutex<Seen>) {
+fn read_all(stream: TcpStream, bulk: u64, seen: &Mutex<Seen>) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     let Ok(mut socket) = tungstenite::accept(stream) else { return };
@@ -94,7 +94,7 @@ fn read_all(stream: TcpStream, seen: &Mutex<Seen>) {
     while let Ok(message) = socket.read() {
         let tungstenite::Message::Text(text) = message else { continue };
         let Ok(mut seen) = seen.lock() else { return };
-        match number(text.as_bytes(), &mut scratch) {
+        match number(text.as_bytes(), bulk, &mut scratch) {
             Err(why) => seen.fail(why),
             Ok(n) if last.is_some_and(|last| last >= n) => seen.fail(format!("line {n} behind {last:?}")),
             Ok(n) => {
@@ -125,7 +125,7 @@ pub fn prove(setting: &Setting) -> Outcome {
     let amount = Amount::of(setting);
     let mut lanes = Vec::new();
     for number in 0..amount.lanes {
-        lanes.push(start(setting, amount, 1000 + number)?);
+        lanes.push(start(setting, amount, number)?);
     }
     let (mut figures, mut all) = (Figures::default(), Account::default());
     for (number, (lane, server, fed)) in lanes.iter_mut().enumerate() {
@@ -160,26 +160,28 @@ pub fn prove(setting: &Setting) -> Outcome {
 
 type Started = (Lane, Server, Option<thread::JoinHandle<u64>>);
 
-fn start(setting: &Setting, amount: Amount, stream: u64) -> Result<Started, String> {
-    let server = Server::start(amount.lines)?;
+fn start(setting: &Setting, amount: Amount, number: u64) -> Result<Started, String> {
+    // Every other one has more than the buffers of the kernel take at once.
+    let bulk = if number % 2 == 0 { 1 } else { 40 };
+    let server = Server::start(amount.lines, bulk)?;
     let plan = Plan {
         target: server.port,
         websocket: true,
         lines: Way::Up,
-        bytes: amount.lines * WIRE,
+        bytes: amount.lines * WIRE * bulk,
         cuts: amount.cuts,
         rhythm: amount.rhythm,
         // `cat` tries again only where it was connected before.
         spare_first: true,
         gone_after: false,
     };
-    let mut lane = Lane::start(setting, plan, stream, |command, port| {
+    let mut lane = Lane::start(setting, plan, 1000 + number, |command, port| {
         command.args(["cat", "--reconnect", "--ping-interval", "1", "--ping-timeout", "2", "-w", "0.3"]);
         command.args(["--connect-timeout", "3"]).arg(format!("ws://127.0.0.1:{port}/"));
     })?;
     let stdin = lane.child.0.stdin.take().ok_or("no stdin")?;
     let progress = lane.relay.progress();
-    let fed = feed(stdin, amount.lines, move || evenly(amount, progress.cuts()));
+    let fed = feed(stdin, amount.lines, bulk, move || evenly(amount, progress.cuts()));
     Ok((lane, server, Some(fed)))
 }
 

@@ -36,10 +36,6 @@ impl Amount {
             false => Amount { lanes: 10, lines: 3000, cuts: 4, rhythm: Rhythm::Short },
         }
     }
-
-    fn all_lines(&self) -> u64 {
-        self.lanes * self.lines
-    }
 }
 
 /// What a run has done.

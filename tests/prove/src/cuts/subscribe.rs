@@ -146,25 +146,31 @@ fn publish_to(
     let mut publisher = Child::start(command.stdin(Stdio::piped()).stdout(Stdio::null()))?;
     let progress = lane.relay.progress();
     let stdin = publisher.0.stdin.take().ok_or("no stdin")?;
-    drop(feed(stdin, amount.lines, move || all_but_a_few(amount, progress.cuts())));
+    drop(feed(stdin, amount.lines, 1, move || all_but_a_few(amount, progress.cuts())));
     let stdout = lane.child.0.stdout.take().ok_or("no stdout")?;
     let (done, arrived) = mpsc::channel();
     let lines = amount.lines;
     let once = variant.qos == "2";
-    thread::spawn(move || done.send(read_all(stdout, lines, once)));
+    thread::spawn(move || read_all(stdout, lines, once, &done));
     Ok(Stream { lane, publisher, arrived })
 }
 
-/// Until the last line; `once`: until the end of stdout, for lines that come too often.
-fn read_all(stdout: ChildStdout, lines: u64, once: bool) -> Arrivals {
+/// To the end of stdout. The arrivals are told when the last line has come, or, where every line is to come `once`,
+/// at the end.
+fn read_all(stdout: ChildStdout, lines: u64, once: bool, done: &mpsc::Sender<Arrivals>) {
     let mut arrivals = Arrivals::default();
     let mut input = BufReader::with_capacity(64 * 1024, stdout);
-    let mut line = Vec::new();
-    while (once || arrivals.next < lines) && input.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+    let (mut line, mut told) = (Vec::new(), false);
+    while input.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
         arrivals.take(line.strip_suffix(b"\n").unwrap_or(&line));
         line.clear();
+        if arrivals.next == lines && !once && !std::mem::replace(&mut told, true) {
+            let _ = done.send(std::mem::take(&mut arrivals));
+        }
     }
-    arrivals
+    if !told {
+        let _ = done.send(arrivals);
+    }
 }
 
 fn finish(
