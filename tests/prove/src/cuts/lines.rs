@@ -35,12 +35,16 @@ pub fn number(line_seen: &[u8], bulk: u64, scratch: &mut Vec<u8>) -> Result<u64,
 /// First arrivals have to come in order.
 #[derive(Default)]
 pub struct Arrivals {
+    /// Lines may be left out.
+    pub gaps: bool,
+    /// How many were.
+    pub missing: u64,
     /// All before this one have come.
     pub next: u64,
     pub doubled: u64,
     /// The first thing that is wrong.
     pub wrong: Option<String>,
-    scratch: Vec<u8>,
+    pub scratch: Vec<u8>,
 }
 
 impl Arrivals {
@@ -48,6 +52,10 @@ impl Arrivals {
         match number(line, 1, &mut self.scratch) {
             Ok(n) if n == self.next => self.next += 1,
             Ok(n) if n < self.next => self.doubled += 1,
+            Ok(n) if self.gaps => {
+                self.missing += n - self.next;
+                self.next = n + 1;
+            }
             Ok(n) => self.fail(format!("line {n} came before line {}", self.next)),
             Err(why) => self.fail(why),
         }
