@@ -96,6 +96,11 @@ pub fn all_but_a_few(amount: Amount, cuts: u64) -> u64 {
     amount.lines.saturating_sub(KEPT * amount.cuts.saturating_sub(cuts))
 }
 
+/// The same where the broker would have to queue them: no more than some cuts ahead.
+pub fn not_far_ahead(amount: Amount, cuts: u64) -> u64 {
+    all_but_a_few(amount, cuts).min(evenly(amount, cuts + 5))
+}
+
 /// The same where nothing bounds what is under way: shared out evenly.
 pub fn evenly(amount: Amount, cuts: u64) -> u64 {
     amount.lines * (cuts + 1) / (amount.cuts + 1)

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Amount, Figures, Scratch,
-    lane::{Lane, all_but_a_few, limit},
+    lane::{Lane, limit, not_far_ahead},
     lines::{Arrivals, WIRE, feed},
     side_by_side,
 };
@@ -146,7 +146,7 @@ fn publish_to(
     let mut publisher = Child::start(command.stdin(Stdio::piped()).stdout(Stdio::null()))?;
     let progress = lane.relay.progress();
     let stdin = publisher.0.stdin.take().ok_or("no stdin")?;
-    drop(feed(stdin, amount.lines, 1, move || all_but_a_few(amount, progress.cuts())));
+    drop(feed(stdin, amount.lines, 1, move || not_far_ahead(amount, progress.cuts())));
     let stdout = lane.child.0.stdout.take().ok_or("no stdout")?;
     let (done, arrived) = mpsc::channel();
     let lines = amount.lines;
