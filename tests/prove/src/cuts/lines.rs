@@ -90,7 +90,7 @@ pub fn feed(
                 return n;
             }
             if n < lines {
-                thread::sleep(Duration::from_millis(2));
+                thread::sleep(Duration::from_millis(10));
             }
         }
         n

@@ -271,7 +271,8 @@ impl Pair {
             if !flow.ended && !full {
                 interest.push((&self.sockets[way as usize], PollFlags::IN));
             }
-            if flow.blocked && flow.held.is_none_or(|until| until <= now) {
+            let passing = matches!(self.state, State::Flowing | State::Half(..));
+            if passing && flow.blocked && flow.tokens >= 1.0 && flow.held.is_none_or(|until| until <= now) {
                 interest.push((&self.sockets[1 - way as usize], PollFlags::OUT));
             }
         }
