@@ -44,6 +44,10 @@ pub fn prove(setting: &Setting) -> Outcome {
             .map(|variant| -> Box<dyn FnOnce() -> Outcome + Send + '_> {
                 Box::new(move || {
                     let line = run(setting, *variant).map_err(|why| format!("{}: {why}", variant.name))?;
+                    // The long form takes its time.
+                    if setting.long {
+                        eprintln!("{line}");
+                    }
                     Ok(vec![line])
                 })
             })
