@@ -168,7 +168,8 @@ impl Publish {
     fn shortfall(&mut self, driver: &Driver) -> Option<String> {
         let session = &driver.client.session;
         let unsent = u64::from(self.next.take().is_some());
-        let waiting = session.undelivered();
+        // Those past PUBREC among them: the server may drop them with the session.
+        let waiting = session.in_flight() as u64;
         let unknown = session.unknown() + session.unconfirmed();
         let doubled = session.possibly_doubled();
         let unsent = unsent + self.feed.count_rest();

@@ -8,16 +8,17 @@ mod acks;
 mod broker;
 mod bytes;
 mod child;
+mod cuts;
 mod feeder;
+mod floods;
 mod flow;
 mod kills;
 mod ledger;
-mod random;
-mod restarts;
-mod scratch;
-mod floods;
 mod peer;
 mod random;
+mod relay;
+mod restarts;
+mod scratch;
 mod syscalls;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Instant};
@@ -49,6 +50,9 @@ struct Proof {
 }
 
 const PROOFS: &[Proof] = &[
+    Proof { name: "cuts-pub", what: "pub -l at QoS 1 and 2 through cuts loses nothing", run: cuts::publish },
+    Proof { name: "cuts-sub", what: "sub at QoS 1 and 2 through cuts loses nothing", run: cuts::subscribe },
+    Proof { name: "cuts-cat", what: "cat --reconnect through cuts counts right", run: cuts::cat },
     Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run },
     Proof { name: "restarts", what: "the broker stopped and killed under pub -l -q 1", run: restarts::run },
     Proof {

@@ -101,6 +101,9 @@ impl State {
     fn begin_anew(&mut self) -> u64 {
         self.received.clear();
         let (through, doubled) = self.outgoing.handle_session_lost();
+        // Past PUBREC, but what was not completely acknowledged is part of the session that is gone (MQTT 5.0
+        // section 4.1): mosquitto passes a message on at PUBREL.
+        self.unknown += through.len() as u64;
         let through = through.into_iter().map(|(id, reason)| Event::Acknowledged { id, reason, text: None });
         self.events.extend(through);
         self.doubled += doubled;

@@ -188,7 +188,7 @@ impl Session {
         self.state.can_publish(qos)
     }
 
-    /// QoS 1 and 2 PUBLISHes that are not through. Those past PUBREC are among them, though delivered.
+    /// QoS 1 and 2 PUBLISHes that are not through: without PUBACK or PUBCOMP.
     pub fn in_flight(&self) -> usize {
         self.state.outgoing.len()
     }
@@ -203,7 +203,8 @@ impl Session {
         self.state.qos0_accepted - self.state.qos0_confirmed
     }
 
-    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, all in all.
+    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, and those at QoS 2 between PUBREC and PUBCOMP
+    /// when the session was, all in all.
     pub fn unknown(&self) -> u64 {
         self.state.unknown
     }

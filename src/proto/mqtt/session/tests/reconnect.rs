@@ -69,6 +69,7 @@ fn each_state_of_qos2_with_the_session_lost() {
         assert_eq!(events, ["connected again doubled 2", "acknowledged 1 0x00"]);
         assert_eq!(owner.sent(), ["PUBLISH t a q2 1", "PUBLISH t c q2 3", "PUBLISH t d q2 4"]);
         assert_eq!(owner.session.possibly_doubled(), 2);
+        assert_eq!(owner.session.unknown(), 1, "PUBCOMP of the second never comes");
         // A PUBREC of the old session means nothing; one of the new does.
         owner.given(&ack(version, PUBREC, 2, 0));
         owner.given(&ack(version, PUBREC, 1, 0));
