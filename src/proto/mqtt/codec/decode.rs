@@ -9,7 +9,7 @@ use super::{
 /// Decodes one whole packet, as `frame` cut it. A PUBLISH borrows it and allocates only for its properties.
 ///
 /// # Errors
-/// `Malformed` and `Unexpected`. A refusal in the form of 3.1.1 (return codes 1 to 5) passes in 5.0 too: servers
+/// `Malformed`, `Unexpected` and `TooManyProperties`. A refusal in the form of 3.1.1 (return codes 1 to 5) passes in 5.0 too: servers
 /// that do not speak 5.0 send it.
 pub fn decode(packet: &[u8], version: Version) -> Result<Packet<'_>, Error> {
     let header = match frame::header(packet, version)? {
@@ -61,7 +61,10 @@ fn publish<'a>(first: u8, mut body: Reader<'a>, version: Version) -> Result<Publ
     let pkid = if qos == QoS::AtMostOnce { 0 } else { body.packet_id()? };
     let properties = match version {
         Version::V311 => None,
-        Version::V5 => properties::publish(body.properties()?)?,
+        Version::V5 => properties::publish(body.properties()?).map_err(|error| match error {
+            Error::TooManyProperties(_) => Error::TooManyProperties(Some(topic.to_owned())),
+            error => error,
+        })?,
     };
     if topic.is_empty() && properties.as_ref().is_none_or(|p| p.topic_alias.is_none()) {
         return Err(Error::Malformed("PUBLISH with neither topic nor topic alias (section 3.3.2.1)"));

@@ -25,6 +25,7 @@ pub use connect::connect;
 pub use decode::decode;
 pub use encode::{AckType, ack, auth, disconnect, pingreq, subscribe, unsubscribe};
 pub use frame::frame;
+pub use properties::PROPERTIES_MAX;
 pub use publish::{publish, publish_size};
 
 use super::reason;
@@ -41,6 +42,8 @@ pub enum Error {
     Unexpected(u8),
     /// A packet above our limit: its whole size in bytes, and for a PUBLISH its topic if that much was read.
     TooLarge(usize, Option<String>),
+    /// More than [`PROPERTIES_MAX`] properties in a packet; for a PUBLISH its topic.
+    TooManyProperties(Option<String>),
     /// What we were asked to send cannot be encoded: why.
     Unsendable(&'static str),
 }
@@ -53,7 +56,7 @@ impl Error {
             Error::Malformed(_) => 0x81,
             Error::Unexpected(_) => 0x82,
             Error::Unsendable(_) => 0x83,
-            Error::TooLarge(..) => 0x95,
+            Error::TooLarge(..) | Error::TooManyProperties(_) => 0x95,
         }
     }
 }
@@ -67,6 +70,10 @@ impl fmt::Display for Error {
             // The topic is the peer's text: escaped.
             Error::TooLarge(size, Some(topic)) => {
                 write!(f, "packet too large: {size} bytes on topic {topic:?}")
+            }
+            Error::TooManyProperties(topic) => {
+                write!(f, "packet too large: more than {PROPERTIES_MAX} properties")?;
+                topic.as_ref().map_or(Ok(()), |topic| write!(f, " on topic {topic:?}"))
             }
             Error::Unsendable(why) => write!(f, "cannot be sent: {why}"),
         }

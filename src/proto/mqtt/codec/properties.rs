@@ -121,10 +121,22 @@ enum Property<'a> {
     SharedSubscriptionAvailable(u8),
 }
 
+/// What the properties of one packet may take in memory, in bytes: an empty User Property is 5 bytes on the wire
+/// and ten times that here, so that the size of the packet is no bound.
+const MEMORY_MAX: usize = 16 << 20;
+
+/// At most what a repeatable property takes besides its text: its place in a list that grows by doubling, and what the
+/// allocator adds for two strings.
+const REPEATED_COST: usize = 128;
+
+/// The most User Properties and Subscription Identifiers that a packet may have.
+pub const PROPERTIES_MAX: usize = MEMORY_MAX / REPEATED_COST;
+
 /// Reads all properties of a section to its exact end.
 fn walk<'a>(section: &'a [u8], allowed: Set, mut each: impl FnMut(Property<'a>)) -> Result<(), Error> {
     let mut reader = Reader::new(section);
     let mut seen: Set = 0;
+    let mut repeated = 0;
     while !reader.is_empty() {
         let id = reader.u8()?;
         // Identifiers are Variable Byte Integers; all that exist have one byte and are below 64.
@@ -136,6 +148,12 @@ fn walk<'a>(section: &'a [u8], allowed: Set, mut each: impl FnMut(Property<'a>))
             return Err(Error::Malformed("a property stands twice (section 2.2.2.2)"));
         }
         seen |= bit;
+        if bit & REPEATABLE != 0 {
+            repeated += 1;
+            if repeated > PROPERTIES_MAX {
+                return Err(Error::TooManyProperties(None));
+            }
+        }
         each(property(id, &mut reader)?);
     }
     Ok(())

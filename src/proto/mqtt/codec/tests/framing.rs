@@ -102,3 +102,32 @@ fn decode_wants_exactly_one_packet() {
         assert!(matches!(decode(&hex(bytes), Version::V5), Err(Error::Malformed(_))), "{bytes}");
     }
 }
+
+/// An empty User Property is 5 bytes on the wire and ten times that in memory.
+#[test]
+fn the_memory_of_properties_has_a_limit() {
+    let with = |count: usize| {
+        let section = b"\x26\0\0\0\0".repeat(count);
+        let mut body = hex("0001 61");
+        let mut len = section.len();
+        while len >= 128 {
+            body.push((len % 128) as u8 | 0x80);
+            len /= 128;
+        }
+        body.push(len as u8);
+        packet(0x30, &[body, section].concat())
+    };
+    let most = with(PROPERTIES_MAX);
+    match decode(&most, Version::V5) {
+        Ok(Packet::Publish(publish)) => {
+            let properties = publish.properties.expect("some");
+            assert_eq!(properties.user_properties.len(), PROPERTIES_MAX);
+        }
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+    let above = with(PROPERTIES_MAX + 1);
+    let error = decode(&above, Version::V5).expect_err("one too many");
+    assert_eq!(error, Error::TooManyProperties(Some("a".to_owned())));
+    assert_eq!(error.reason(), 0x95);
+    assert_eq!(error.to_string(), "packet too large: more than 131072 properties on topic \"a\"");
+}
