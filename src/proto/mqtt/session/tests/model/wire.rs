@@ -264,6 +264,9 @@ impl Wire {
         self.doubled += self.may_double(books).iter().sum::<u64>();
         self.received.clear();
         self.stale.clear();
+        // The broker may have passed on at PUBREL what it had not yet.
+        let between = self.held.values().filter(|held| matches!(held.what, Use::Release { .. }));
+        books.tally.unknown += between.count() as u64;
         self.held.retain(|_, held| match &mut held.what {
             Use::Publish { handed, .. } => {
                 *handed = false;

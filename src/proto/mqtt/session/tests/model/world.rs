@@ -154,7 +154,7 @@ impl World {
         self.unconfirmed.clear();
         let (unknown, left) = (self.session.unknown(), self.session.unconfirmed());
         if (unknown, left) != (self.books.tally.unknown, 0) {
-            return Err(format!("{unknown} QoS 0 messages unknown, not {}", self.books.tally.unknown));
+            return Err(format!("{unknown} messages unknown, not {}", self.books.tally.unknown));
         }
         Ok(())
     }
