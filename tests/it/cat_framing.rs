@@ -175,8 +175,9 @@ fn json_lines_carry_every_message_over() {
 fn json_into_json_through_a_pipe() {
     let input: Vec<u8> = (0..500).flat_map(|i| format!("message {i} \"ü\"\n").into_bytes()).collect();
     let url = websockets::shared().url("/echo");
+    // Without -C for the second: what it had read of the line for Close when its last reply came would count as unsent.
     let script = r#""$WSPIPE" cat "$1" --out json -C 500 -W 15 |
-        "$WSPIPE" cat "$1" --in json --out line -C 500 -W 15"#;
+        "$WSPIPE" cat "$1" --in json --out line -W 15"#;
     let run = bash(script, [&url]).stdin(input.clone()).run();
     run.status(0).stdout_is(&input).says_nothing();
 }
