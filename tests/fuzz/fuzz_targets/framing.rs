@@ -65,6 +65,12 @@ fn decode(framing: Framing, kind: Kind, parts: &[&[u8]], lend: bool) -> (Message
 fn read(framing: Framing, kind: Kind, data: &[u8], seed: u8, bits: u8) {
     let whole = decode(framing, kind, &[data], bits & 4 != 0);
     let cut = decode(framing, kind, &pieces(data, seed), bits & 8 != 0);
+    if let (Some(Error::Base64 { record: a, .. }), Some(Error::Utf8 { record: b, .. }))
+    | (Some(Error::Utf8 { record: a, .. }), Some(Error::Base64 { record: b, .. })) = (&whole.2, &cut.2)
+    {
+        // What such a line decodes to is looked at as far as it has come, so that either may be seen first.
+        return assert_eq!((&whole.0, a), (&cut.0, b));
+    }
     if framing != Framing::Chunk {
         return assert_eq!(whole, cut);
     }

@@ -45,7 +45,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let open = got.iter().take_while(|got| !matches!(got, Got::Close(_) | Got::Lost(_)));
         open.cloned().collect()
     };
-    assert_eq!(plain(&ahead), plain(&tungstenite(frames)), "tungstenite alone");
+    let (ours, theirs) = (plain(&ahead), plain(&tungstenite(frames)));
+    // It takes lengths that are longer than they need be (RFC 6455 section 5.2).
+    let stricter =
+        |got: &Got| matches!(got, Got::Lost(Lost::Violation(_, text)) if text.contains("shortest"));
+    if ahead.iter().any(stricter) {
+        return assert!(theirs.starts_with(&ours), "{theirs:?} begins with {ours:?}");
+    }
+    assert_eq!(ours, theirs, "tungstenite alone");
 });
 
 fn run(ahead: &[u8], parts: &[&[u8]]) -> Vec<Got> {
