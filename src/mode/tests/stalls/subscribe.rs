@@ -23,6 +23,8 @@ struct Broker {
     pings: u32,
     /// Empty retained messages of `--remove-retained`.
     removed: usize,
+    /// They get no answer.
+    deaf: bool,
     disconnected: bool,
 }
 
@@ -39,6 +41,7 @@ impl Broker {
             window: 0,
             pings: 0,
             removed: 0,
+            deaf: false,
             disconnected: false,
         }
     }
@@ -59,6 +62,7 @@ impl Broker {
             body.push(0);
             body.extend(payload(self.published, self.size));
             let first = 0x30 | self.qos << 1 | u8::from(self.retained);
+            assert!((128..16_384).contains(&body.len()), "two bytes of length");
             let length = [body.len() as u8 | 0x80, (body.len() >> 7) as u8];
             send(wire, &[&[first], &length[..], &body].concat());
             self.published += 1;
@@ -69,7 +73,8 @@ impl Broker {
     fn answer(&mut self, packet: &[u8], wire: &mut VecDeque<Sent>) {
         assert!(!self.disconnected, "{packet:02x?} after DISCONNECT");
         match packet[0] {
-            0x10 => send(wire, b"\x20\x03\0\0\0"),
+            // Receive Maximum 20, as mosquitto has it.
+            0x10 => send(wire, b"\x20\x06\0\0\x03\x21\0\x14"),
             0x82 => {
                 send(wire, &[&[0x90, 4], &packet[2..4], &[0, self.qos]].concat());
                 self.publish(wire);
@@ -96,7 +101,9 @@ impl Broker {
             0x33 => {
                 assert_eq!(packet[2..5], *b"\0\x01t");
                 self.removed += 1;
-                send(wire, &[&[0x40, 2], &packet[5..7]].concat());
+                if !self.deaf {
+                    send(wire, &[&[0x40, 2], &packet[5..7]].concat());
+                }
             }
             0xe0 => self.disconnected = true,
             _ => panic!("{packet:02x?}"),
@@ -203,28 +210,75 @@ fn a_window_of_short_messages_keeps_the_socket_readable() {
     }
 }
 
+/// 900 retained messages at QoS 1.
+fn retained(size: usize) -> Broker {
+    Broker { retained: true, ..Broker::new(1, 900, size) }
+}
+
 #[test]
 fn an_answer_to_us_that_lies_behind_the_data_is_not_late() {
-    // PUBACKs of what --remove-retained published are unread for longer than --ack-timeout.
+    // A retained message goes once it is the reader's, no sooner.
     let options = config::Subscribe { remove_retained: true, ..options(config::QoS::AtLeastOnce, Some(900)) };
-    let mut stall = stalled(options, Broker { retained: true, ..Broker::new(1, 900, 1000) });
-    assert!(!stall.reading && stall.peer.removed > 0);
+    let mut stall = stalled(options, retained(1000));
     stall.pass(AWAY);
-    assert_eq!(stall.peer.pings, AWAY / u32::from(KEEP_ALIVE));
+    assert_eq!((stall.reading, stall.peer.removed), (false, 0));
+    // The reader takes a little, and is away again: PUBACKs lie unread for longer than --ack-timeout.
+    stall.taken = true;
+    stall.turn();
+    stall.taken = false;
+    stall.settle();
+    let removed = PIPE / 1001;
+    assert_eq!((stall.reading, stall.peer.removed), (false, removed));
+    stall.pass(AWAY);
+    assert_eq!(stall.peer.removed, removed);
     assert_eq!(stall.finish(60), Ok(()));
     assert!(stall.printed == lines(900, 1000));
     assert_eq!(stall.peer.removed, 900);
 }
 
 #[test]
-fn the_quiet_of_a_snapshot_rests_while_nothing_is_read() {
-    let options = config::Subscribe { snapshot: Some(2 * SECOND), ..options(config::QoS::AtLeastOnce, None) };
-    let mut stall = stalled(options, Broker { retained: true, ..Broker::new(1, 900, 1000) });
+fn the_quiet_of_a_snapshot_rests_while_the_server_cannot_be_heard() {
+    let snapshot = || config::Subscribe {
+        snapshot: Some(2 * SECOND),
+        reconnect: config::Reconnect { enabled: true, max_retries: None, retry_connect: false },
+        ..options(config::QoS::AtLeastOnce, None)
+    };
+    // The mark is reached, or the window is full and the server waits for us.
+    for (reading, count, size) in [(false, 900, 1000), (true, 3000, 150)] {
+        let mut stall = stalled(snapshot(), Broker { count, ..retained(size) });
+        stall.pass(AWAY);
+        assert_eq!((stall.reading, stall.peer.disconnected), (reading, false));
+        assert_eq!(stall.finish(60), Ok(()));
+        assert!(stall.printed == lines(count, size), "{} bytes of all", stall.printed.len());
+        assert_eq!(stall.peer.acknowledged, count);
+    }
+    // There is no connection.
+    let mut stall = stalled(snapshot(), retained(150));
+    stall.taken = true;
+    stall.settle();
+    stall.machine.handle_lost(Lost::Eof, Handed::default(), stall.now);
     stall.pass(AWAY);
-    assert!(!stall.reading && !stall.peer.disconnected);
-    assert_eq!(stall.finish(60), Ok(()));
-    assert!(stall.printed == lines(900, 1000), "{} bytes of all", stall.printed.len());
-    assert_eq!(stall.peer.acknowledged, 900);
+    assert_eq!(stall.machine.poll_next(), Next::Reconnect);
+}
+
+#[test]
+fn removals_without_an_answer_are_told_of_at_the_end() {
+    for (limit, ack, kind) in [(Some(5), 30, Kind::Unconfirmed), (None, 3, Kind::TimedOut)] {
+        let mut options = options(config::QoS::AtLeastOnce, Some(10));
+        options.remove_retained = true;
+        options.timeout = limit.map(|limit: u32| limit * SECOND);
+        options.mqtt.ack_timeout = ack * SECOND;
+        let mut stall = stalled(options, Broker { deaf: true, ..retained(150) });
+        let failure = stall.finish(60).expect_err("removed, or not?");
+        assert_eq!(stall.peer.removed, 10);
+        assert!(stall.printed == lines(10, 150));
+        assert_eq!(failure.kind, kind, "{}", failure.text);
+        assert!(
+            failure.text.ends_with("removals of retained messages: 10 not acknowledged"),
+            "{}",
+            failure.text
+        );
+    }
 }
 
 #[test]
