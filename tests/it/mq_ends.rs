@@ -361,7 +361,7 @@ fn removals_are_confirmed_or_told_of() {
     let asked = ["-t", "a", "--remove-retained", "-C", "30", "-W", "2"];
     for (answer, status, count) in [("usual", 0, 30), ("denied", 9, 30), ("none", 55, 20)] {
         let server = retained_ones(answer);
-        let run = wspipe(["sub", &server.mqtt(), "--close-timeout", "0.3"]).args(&asked).run();
+        let run = wspipe(["sub", &server.mqtt(), "--close-timeout", "0.3"]).args(asked).run();
         run.status(status).stdout_is("x\n".repeat(30));
         match answer {
             "denied" => run.one_line(&["(30 removals of retained messages denied)"]),
