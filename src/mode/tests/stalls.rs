@@ -46,6 +46,9 @@ struct Stall<P> {
     /// On its way to us: the kernels' and the server's memory, not ours.
     wire: VecDeque<Sent>,
     reading: bool,
+    /// The kernel takes nothing of what is sent: it waits here.
+    stuck: bool,
+    queued: Vec<Transmit>,
     /// stdout's reader takes what there is.
     taken: bool,
     printed: Vec<u8>,
@@ -67,6 +70,8 @@ impl<P: Peer> Stall<P> {
             now,
             wire: VecDeque::new(),
             reading: true,
+            stuck: false,
+            queued: Vec::new(),
             taken: false,
             printed: Vec::new(),
             record,
@@ -132,12 +137,13 @@ impl<P: Peer> Stall<P> {
     }
 
     fn transmit(&mut self) -> bool {
-        let mut any = false;
+        let before = self.queued.len();
         while let Some(transmit) = self.machine.poll_transmit(self.now).filter(|_| !self.over) {
-            any = true;
-            self.peer.handle(transmit, &mut self.wire);
+            self.queued.push(transmit);
         }
-        if any {
+        let any = if self.stuck { self.queued.len() > before } else { !self.queued.is_empty() };
+        if any && !self.stuck {
+            self.queued.drain(..).for_each(|transmit| self.peer.handle(transmit, &mut self.wire));
             self.machine.handle_sent(self.now);
         }
         // Acknowledged after output, at every moment.

@@ -107,6 +107,18 @@ fn stdin_flows_while_nothing_is_read() {
 }
 
 #[test]
+fn pings_do_not_gather_where_the_socket_is_stuck_too() {
+    let mut stall = stalled(options(), true);
+    stall.stuck = true;
+    stall.pass(AWAY);
+    assert_eq!((stall.queued.len(), stall.peer.pings), (1, 0));
+    stall.stuck = false;
+    assert_eq!(stall.finish(60), Ok(()));
+    assert_eq!(stall.peer.pings, 1);
+    assert!(stall.printed == lines(COUNT, SIZE));
+}
+
+#[test]
 fn a_silent_peer_has_its_whole_limit_once_the_reader_is_back() {
     let mut stall = stalled(config::Cat { quiet: None, ..options() }, false);
     stall.pass(AWAY);

@@ -210,6 +210,20 @@ fn a_window_of_short_messages_keeps_the_socket_readable() {
     }
 }
 
+#[test]
+fn pingreqs_do_not_gather_where_the_socket_is_stuck_too() {
+    for qos in EACH {
+        let mut stall = stalled(options(qos, Some(3000)), Broker::new(qos as u8, 3000, 1000));
+        stall.stuck = true;
+        stall.pass(AWAY);
+        assert_eq!((stall.queued.len(), stall.peer.pings), (1, 0), "{qos:?}");
+        stall.stuck = false;
+        assert_eq!(stall.finish(60), Ok(()), "{qos:?}");
+        assert!(stall.printed == lines(3000, 1000));
+        stall.assert_bounded();
+    }
+}
+
 /// 900 retained messages at QoS 1.
 fn retained(size: usize) -> Broker {
     Broker { retained: true, ..Broker::new(1, 900, size) }
