@@ -171,7 +171,7 @@ impl LowArgs {
         // Marked values cannot be equal to a flag.
         let kind = rewritten.iter().rfind(|argument| *argument == "--binary" || *argument == "--text");
         let binary = kind.is_some_and(|kind| kind == "--binary");
-        let mut args = Extract { command, args: pico_args::Arguments::from_vec(rewritten) };
+        let mut args = Extract::new(command, rewritten);
         let low = LowArgs {
             command,
             positionals: Vec::new(),
@@ -343,20 +343,38 @@ impl LowClient {
     }
 }
 
+/// pico-args moves all that stands behind what it takes out: 65,535 flags in one piece would take seconds.
+const PIECE: usize = 256;
+
 struct Extract {
     command: Command,
-    args: pico_args::Arguments,
+    /// The arguments, in order; no flag is parted from its value.
+    pieces: Vec<pico_args::Arguments>,
 }
 
 impl Extract {
+    fn new(command: Command, rewritten: Vec<OsString>) -> Extract {
+        let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+        for argument in rewritten {
+            if piece.len() >= PIECE && unmarked(&argument).is_none() {
+                pieces.push(pico_args::Arguments::from_vec(std::mem::take(&mut piece)));
+            }
+            piece.push(argument);
+        }
+        pieces.push(pico_args::Arguments::from_vec(piece));
+        Extract { command, pieces }
+    }
+
     fn has(&mut self, long: &'static str) -> bool {
         self.times(long) > 0
     }
 
     fn times(&mut self, long: &'static str) -> usize {
         let mut times = 0;
-        while self.args.contains(long) {
-            times += 1;
+        for piece in &mut self.pieces {
+            while piece.contains(long) {
+                times += 1;
+            }
         }
         times
     }
@@ -382,7 +400,14 @@ impl Extract {
     }
 
     fn all<T: FromArg>(&mut self, long: &'static str) -> Result<Vec<T>, UsageError> {
-        self.args.values_from_os_str(long, marked_value).map_err(|error| self.explain(long, error))
+        let mut all = Vec::new();
+        for piece in &mut self.pieces {
+            match piece.values_from_os_str(long, marked_value) {
+                Ok(values) => all.extend(values),
+                Err(error) => return Err(self.explain(long, error)),
+            }
+        }
+        Ok(all)
     }
 
     fn explain(&self, long: &'static str, error: pico_args::Error) -> UsageError {
@@ -407,7 +432,7 @@ impl Extract {
             // Only a flag that is in the table and not in `extract` above comes here.
             None => Err(UsageError::new(format!("{} is not supported yet", argument.to_string_lossy()))),
         };
-        self.args.finish().into_iter().map(positional).collect()
+        self.pieces.into_iter().flat_map(pico_args::Arguments::finish).map(positional).collect()
     }
 }
 

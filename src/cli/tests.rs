@@ -6,6 +6,7 @@ use super::{command::Command, flags, *};
 use crate::config::{Echo, Endpoint, Mode, QoS, RoundTrip, Scheme, Serve, Verbosity, Version};
 
 mod help;
+mod many;
 
 fn no_env(_: &str) -> Option<OsString> {
     None

@@ -6,9 +6,12 @@ use rustix::process::Signal;
 
 use crate::{
     mq_pipes::{open_urls, publish, subscribe, subscribed},
+    mq_scripted::{ack, id_of, message, wires},
+    mqtt_scripted::{Say, broker, usual},
     support::{
         free_port,
         mosquitto::{self, PASSWORD, USER},
+        scripted::Scripted,
         wait_until,
         watcher::Watcher,
         wspipe,
@@ -332,4 +335,40 @@ fn a_signal_in_mid_flight_says_what_is_left() {
     run.signalled(Signal::TERM).says(&["not sent", "2 not acknowledged"]);
     run.within(Duration::from_secs(9));
     server.finish();
+}
+
+// --- --remove-retained: what is not known to be removed is told of
+
+/// 30 retained messages, and a broker that takes 20 PUBLISHes at a time.
+fn retained_ones(answer: &'static str) -> Scripted {
+    Scripted::start(move |conn| {
+        let messages: Vec<u8> = (0..30).flat_map(|_| message(0x31, 0, b"x")).collect();
+        broker(conn, |packet| match packet[0] & 0xf0 {
+            0x10 => Say::Bytes("20 06 00 00 03 21 00 14"),
+            0x80 => Say::These([usual(packet, true), messages.clone()].concat()),
+            0x30 => match answer {
+                "none" => Say::Nothing,
+                "denied" => Say::These([&[0x40, 4], &id_of(packet).to_be_bytes()[..], &[0x87, 0]].concat()),
+                _ => Say::These(ack(0x40, id_of(packet))),
+            },
+            _ => Say::Usual,
+        })
+    })
+}
+
+#[test]
+fn removals_are_confirmed_or_told_of() {
+    let asked = ["-t", "a", "--remove-retained", "-C", "30", "-W", "2"];
+    for (answer, status, count) in [("usual", 0, 30), ("denied", 9, 30), ("none", 55, 20)] {
+        let server = retained_ones(answer);
+        let run = wspipe(["sub", &server.mqtt(), "--close-timeout", "0.3"]).args(asked).run();
+        run.status(status).stdout_is("x\n".repeat(30));
+        match answer {
+            "denied" => run.one_line(&["(30 removals of retained messages denied)"]),
+            "none" => run.one_line(&["removals of retained messages: 30 not acknowledged"]),
+            _ => run.says_nothing(),
+        };
+        let removed = wires(server)[0].iter().filter(|packet| packet.starts_with("33")).count();
+        assert_eq!(removed, count, "{answer}");
+    }
 }

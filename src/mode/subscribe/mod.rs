@@ -2,7 +2,10 @@
 
 pub(super) mod printer;
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use log::warn;
 
@@ -17,7 +20,7 @@ use crate::{
         format::excerpt,
         mqtt::{
             packet::{Filter, Publish, QoS},
-            session::{AckToken, Message, Refusal},
+            session::{AckToken, Message, PublishId, Refusal},
             topic,
         },
     },
@@ -33,6 +36,15 @@ enum Step {
     Finishing,
 }
 
+/// Once stdout has taken `end` bytes in all, a message is the reader's: the server hears of it, and the retained one
+/// may go.
+struct Owed {
+    end: u64,
+    token: Option<AckToken>,
+    /// The topic, with `--remove-retained`.
+    remove: Option<String>,
+}
+
 /// What `sub` adds to the driver.
 struct Subscribe {
     options: config::Subscribe,
@@ -41,8 +53,8 @@ struct Subscribe {
     /// Bytes that were put into `out`, and that have left it, in all.
     put: u64,
     written: u64,
-    /// What is to be acknowledged once so many bytes are written, in the order of arrival.
-    waiting: VecDeque<(u64, AckToken)>,
+    /// What is to be done once messages are written, in the order of arrival.
+    waiting: VecDeque<Owed>,
     /// The N-th message of `-C N`: DISCONNECT waits until it is through.
     last: Option<AckToken>,
     step: Step,
@@ -54,7 +66,13 @@ struct Subscribe {
     granted: bool,
     ready: Option<Ready>,
     received: u64,
-    /// The end of `--snapshot`'s quiet.
+    /// `--remove-retained`: the first removal that was denied, and how many were.
+    first_denial: Option<Failure>,
+    denied: u64,
+    /// The topics of those that wait for room, and of those that are not answered.
+    removals: VecDeque<String>,
+    removing: HashMap<PublishId, String>,
+    /// The end of `--snapshot`'s quiet, see [`Subscribe::quiet_at`].
     quiet_at: Option<Instant>,
     finish_by: Option<Instant>,
     /// A reconnect found no session: what was published in between is missing.
@@ -89,6 +107,10 @@ pub fn machine(endpoint: &Endpoint, options: &config::Subscribe, world: World) -
         granted: false,
         ready: None,
         received: 0,
+        first_denial: None,
+        denied: 0,
+        removals: VecDeque::new(),
+        removing: HashMap::new(),
         quiet_at: None,
         finish_by: None,
         gap: false,
@@ -128,14 +150,25 @@ impl Subscribe {
         }
         self.step = Step::Running;
         self.ready = self.options.ready.clone();
-        self.quiet_at = self.options.snapshot.and_then(|quiet| now.checked_add(quiet));
+        self.begin_quiet(now);
         if self.options.exit_after_suback || self.options.filters.is_empty() {
             self.begin_finish(driver, now);
         }
     }
 
+    fn begin_quiet(&mut self, now: Instant) {
+        self.quiet_at = self.options.snapshot.and_then(|quiet| now.checked_add(quiet));
+    }
+
+    /// When the quiet has lasted long enough. None while the server cannot be heard, or waits for our
+    /// acknowledgements: without a connection, and while stdout has not taken all.
+    fn quiet_at(&self, driver: &Driver) -> Option<Instant> {
+        let counts = self.step == Step::Running && driver.is_up() && self.out.pending().is_empty();
+        self.quiet_at.filter(|_| counts)
+    }
+
     /// Books a message: what is put out is acknowledged when it is written, in the order of arrival.
-    fn book(&mut self, shown: Shown, token: Option<AckToken>, driver: &mut Driver, now: Instant) {
+    fn book(&mut self, (shown, remove): Taken, token: Option<AckToken>, driver: &mut Driver, now: Instant) {
         match shown {
             // Neither output nor acknowledged: the server keeps it.
             Shown::Beyond => return,
@@ -149,13 +182,11 @@ impl Subscribe {
             Shown::Printed(bytes) => {
                 self.put += bytes;
                 self.received += 1;
-                if self.options.snapshot.is_some() {
-                    self.quiet_at = self.options.snapshot.and_then(|quiet| now.checked_add(quiet));
-                }
+                self.begin_quiet(now);
             }
         }
-        if let Some(token) = token {
-            self.waiting.push_back((self.put, token));
+        if token.is_some() || remove.is_some() {
+            self.waiting.push_back(Owed { end: self.put, token, remove });
         }
         self.acknowledge(driver, now);
         if self.options.count.is_some_and(|count| self.received >= count) && self.step != Step::Finishing {
@@ -164,13 +195,46 @@ impl Subscribe {
         }
     }
 
-    /// Acknowledges what is written.
+    /// Acknowledges, and removes, what is written.
     fn acknowledge(&mut self, driver: &mut Driver, now: Instant) {
-        while self.waiting.front().is_some_and(|(end, _)| *end <= self.written) {
-            if let Some((_, token)) = self.waiting.pop_front() {
+        while self.waiting.front().is_some_and(|owed| owed.end <= self.written) {
+            let Some(owed) = self.waiting.pop_front() else { return };
+            if let Some(token) = owed.token {
                 driver.client.session.acknowledge(token, now);
             }
+            self.removals.extend(owed.remove);
         }
+    }
+
+    /// As many removals as the server's Receive Maximum allows.
+    fn send_removals(&mut self, driver: &mut Driver, now: Instant) {
+        while driver.is_up() && driver.client.session.can_publish(QoS::AtLeastOnce) {
+            let Some(topic) = self.removals.pop_front() else { return };
+            self.remove_retained(topic, driver, now);
+        }
+    }
+
+    fn remove_retained(&mut self, topic: String, driver: &mut Driver, now: Instant) {
+        let message = Message {
+            topic: topic.as_str().into(),
+            payload: bytes::Bytes::new(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            properties: None,
+        };
+        match driver.client.session.publish(message, now) {
+            Ok(id) => {
+                self.removing.insert(id, topic);
+            }
+            Err(refusal) => refuse(&refusal, driver, "remove a retained message", now),
+        }
+    }
+
+    /// What is not known to be done, at the end.
+    fn shortfall(&self) -> Option<String> {
+        let unwritten = self.waiting.iter().filter(|owed| owed.remove.is_some()).count();
+        let left = unwritten + self.removals.len() + self.removing.len();
+        (left > 0).then(|| format!("removals of retained messages: {left} not acknowledged"))
     }
 
     fn begin_finish(&mut self, driver: &mut Driver, now: Instant) {
@@ -187,8 +251,11 @@ impl Subscribe {
             return;
         }
         let written = self.waiting.is_empty() && self.out.pending().is_empty();
+        self.send_removals(driver, now);
         let session = &driver.client.session;
-        let through = self.last.is_none_or(|token| session.is_complete(token)) && session.in_flight() == 0;
+        let through = self.last.is_none_or(|token| session.is_complete(token))
+            && self.removals.is_empty()
+            && session.in_flight() == 0;
         if written && self.finish_by.is_none() {
             self.finish_by = now.checked_add(self.options.mqtt.ack_timeout);
         }
@@ -252,21 +319,11 @@ fn refuse(refusal: &Refusal, driver: &mut Driver, doing: &str, now: Instant) {
     driver.fail(Failure::new(Kind::Denied, text), now);
 }
 
-fn remove_retained(topic: &str, driver: &mut Driver, now: Instant) {
-    let message = Message {
-        topic: topic.into(),
-        payload: bytes::Bytes::new(),
-        qos: QoS::AtLeastOnce,
-        retain: true,
-        properties: None,
-    };
-    if let Err(refusal) = driver.client.session.publish(message, now) {
-        refuse(&refusal, driver, "remove a retained message", now);
-    }
-}
+/// What became of a message, and its topic where it is to be removed.
+type Taken = (Shown, Option<String>);
 
 impl Command for Subscribe {
-    type Taken = (Shown, Option<String>);
+    type Taken = Taken;
 
     fn doing(&self) -> &'static str {
         match self.step {
@@ -279,6 +336,7 @@ impl Command for Subscribe {
     }
 
     fn advance(&mut self, driver: &mut Driver, now: Instant) {
+        self.send_removals(driver, now);
         self.finish_when_done(driver, now);
     }
 
@@ -287,6 +345,9 @@ impl Command for Subscribe {
         if gap && self.step != Step::Finishing {
             self.gap = true;
             warn!("{}: {GAP}", driver.client.url());
+        }
+        if self.step == Step::Running {
+            self.begin_quiet(now);
         }
         self.ask(driver, now);
     }
@@ -302,17 +363,21 @@ impl Command for Subscribe {
         (shown, remove.then(|| publish.topic.to_owned()))
     }
 
-    fn handle_taken(
+    fn handle_taken(&mut self, taken: Taken, token: Option<AckToken>, driver: &mut Driver, now: Instant) {
+        self.book(taken, token, driver, now);
+    }
+
+    fn handle_acknowledged(
         &mut self,
-        (shown, remove): Self::Taken,
-        token: Option<AckToken>,
+        id: PublishId,
+        code: u8,
+        text: Option<&str>,
         driver: &mut Driver,
-        now: Instant,
+        _now: Instant,
     ) {
-        self.book(shown, token, driver, now);
-        if let Some(topic) = remove {
-            remove_retained(&topic, driver, now);
-        }
+        let Some(topic) = self.removing.remove(&id).filter(|_| code >= 0x80) else { return };
+        self.denied += 1;
+        self.first_denial.get_or_insert_with(|| driver.client.denied(&topic, code, text));
     }
 
     /// All denied is the end; some denied is a warning, and status 9 with `--strict`.
@@ -352,6 +417,9 @@ impl Command for Subscribe {
     fn handle_written(&mut self, n: usize, driver: &mut Driver, now: Instant) {
         self.out.written(n);
         self.written += n as u64;
+        if self.out.pending().is_empty() && self.step == Step::Running {
+            self.begin_quiet(now);
+        }
         self.acknowledge(driver, now);
     }
 
@@ -363,7 +431,7 @@ impl Command for Subscribe {
     }
 
     fn handle_timeout(&mut self, driver: &mut Driver, now: Instant) {
-        if self.quiet_at.is_some_and(|at| at <= now) {
+        if self.quiet_at(driver).is_some_and(|at| at <= now) {
             self.quiet_at = None;
             self.begin_finish(driver, now);
         } else if self.finish_by.is_some_and(|at| at <= now) {
@@ -377,8 +445,8 @@ impl Command for Subscribe {
         }
     }
 
-    fn deadline(&self, _driver: &Driver) -> Option<Instant> {
-        [self.quiet_at, self.finish_by].into_iter().flatten().min()
+    fn deadline(&self, driver: &Driver) -> Option<Instant> {
+        [self.quiet_at(driver), self.finish_by].into_iter().flatten().min()
     }
 
     fn poll_ready(&mut self) -> Option<Ready> {
@@ -395,8 +463,19 @@ impl Command for Subscribe {
     }
 
     fn take_outcome(&mut self, driver: &mut Driver) -> Result<(), Failure> {
-        if let Some(failure) = driver.failure().take() {
+        let shortfall = self.shortfall();
+        if let Some(mut failure) = driver.failure().take() {
+            if let Some(left) = shortfall.filter(|_| failure.kind != Kind::Unreachable) {
+                failure.text.push_str(&format!("; {left}"));
+            }
             return Err(failure);
+        }
+        if let Some(left) = shortfall {
+            return Err(Failure::new(Kind::Unconfirmed, format!("{}: {left}", driver.client.url())));
+        }
+        if let Some(mut denial) = self.first_denial.take() {
+            denial.text.push_str(&format!(" ({} removals of retained messages denied)", self.denied));
+            return Err(denial);
         }
         if driver.is_stopped() {
             return Ok(());
