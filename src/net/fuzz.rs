@@ -22,7 +22,7 @@ pub fn proxy(http: bool, login: bool, pieces: &[&[u8]]) -> (usize, Option<Obstac
     proxy::drive(http, login, pieces)
 }
 
-/// Turns `endpoint` to where a Location leads. False: it is not followed.
+/// Turns `endpoint` to where a Location leads, or says why it is not followed.
 pub fn redirect(endpoint: &mut Endpoint, location: &str) -> Result<(), redirect::Fault> {
     redirect::follow(endpoint, Some(location), 0)
 }

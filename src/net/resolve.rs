@@ -1,7 +1,6 @@
 //! From a host to addresses, in the order in which to try them.
 
 use std::{
-    collections::HashSet,
     io::{self, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     os::{
@@ -90,14 +89,11 @@ fn lookup_text(error: &io::Error) -> String {
     text.strip_prefix("failed to lookup address information: ").map(str::to_owned).unwrap_or(text)
 }
 
-/// Takes the families in turns, IPv6 first, each in the resolver's order and each address once
-/// (RFC 8305 section 4).
+/// Takes the families in turns, IPv6 first, each in the resolver's order (RFC 8305 section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let mut seen = HashSet::new();
-    let unique: Vec<_> = addresses.into_iter().filter(|address| seen.insert(*address)).collect();
-    let mut v6 = unique.iter().filter(|address| address.is_ipv6());
-    let mut v4 = unique.iter().filter(|address| address.is_ipv4());
-    let mut ordered = Vec::with_capacity(unique.len());
+    let mut v6 = addresses.iter().filter(|address| address.is_ipv6());
+    let mut v4 = addresses.iter().filter(|address| address.is_ipv4());
+    let mut ordered = Vec::with_capacity(addresses.len());
     loop {
         let pair = [v6.next(), v4.next()];
         if pair == [None, None] {
@@ -138,7 +134,7 @@ mod tests {
 
     #[test]
     fn families_in_turns() {
-        let given = parse(&["192.0.2.1:1", "192.0.2.2:1", "192.0.2.1:1", "192.0.2.3:1", "[2001:db8::1]:1"]);
+        let given = parse(&["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "[2001:db8::1]:1"]);
         let expected = parse(&["[2001:db8::1]:1", "192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"]);
         assert_eq!(interleave(given), expected);
     }

@@ -338,7 +338,9 @@ impl Framed {
         let (code, lost) = match error {
             WsError::Io(_) if unsound && !self.ws.can_read() => return Lost::Closed,
             WsError::Io(_) if unsound => {
-                let text = String::from("a frame's length that is not in its shortest form");
+                let text = String::from(
+                    "a frame's length that is not in its shortest form, or has its highest bit set",
+                );
                 (CloseCode::Protocol, Lost::Violation(1002, text))
             }
             WsError::ConnectionClosed

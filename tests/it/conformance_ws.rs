@@ -336,13 +336,11 @@ fn subprotocols_in_the_answer() {
         b"Sec-WebSocket-Protocol: a,\r\n",
         b"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n",
         b"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n",
-        b"Sec-WebSocket-Protocol:\r\n",
         b"Sec-WebSocket-Protocol: \xff\r\n",
     ] {
         refused(&OFFER, more(line), &["ubprotocol"]);
     }
     refused(&[], more(b"Sec-WebSocket-Protocol: a\r\n"), &["ubprotocol"]);
-    refused(&[], more(b"Sec-WebSocket-Protocol:\r\n"), &["ubprotocol"]);
 }
 
 /// In TLS the first byte is the handshake's, and none of the request leaves in clear.

@@ -246,6 +246,9 @@ impl Upgrade {
         }
         // None was asked for, and an empty list is malformed (section 9.1).
         let extensions = values(headers, "Sec-WebSocket-Extensions");
+        if extensions.iter().any(|value| value.is_empty()) {
+            return Err(String::from("an empty Sec-WebSocket-Extensions (RFC 6455 section 9.1)"));
+        }
         if !extensions.is_empty() {
             let used = list(&extensions);
             return Err(format!("the server uses an extension that was not asked for: {used}"));
@@ -351,9 +354,9 @@ fn list(values: &[&[u8]]) -> String {
 
 /// Which subprotocol it is (RFC 6455 section 4.1 point 6), by the values of all its headers. Brokers that answer
 /// `mqtt` though asked for something else of MQTT's, or with a list, are let pass with a warning: a listed
-/// deviation.
+/// deviation. An empty header names none: the API server of Kubernetes sends it where it chose none.
 fn subprotocol(offered: &[String], chosen: &[&[u8]]) -> Result<Option<String>, String> {
-    if chosen.is_empty() {
+    if chosen.iter().all(|value| value.is_empty()) {
         if !offered.is_empty() {
             let names: Vec<String> = offered.iter().map(|name| shortened(name)).collect();
             log::warn!("the server chose no subprotocol; offered: {}", names.join(", "));
