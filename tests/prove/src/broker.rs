@@ -50,10 +50,13 @@ impl Broker {
     pub fn start_again(&mut self) -> Result<(), String> {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.dir.join("mosquitto.conf")).stdin(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(Child::start(&mut command)?);
+        let child = self.child.insert(Child::start(&mut command)?);
         let end = Instant::now() + Duration::from_secs(20);
         for port in [self.ws, self.tcp] {
             while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                if let Ok(Some(status)) = child.0.try_wait() {
+                    return Err(format!("mosquitto has ended, {status}: see {}", self.dir.display()));
+                }
                 if Instant::now() > end {
                     return Err(format!("mosquitto does not listen on {port}"));
                 }
