@@ -4,12 +4,20 @@ use std::{
     collections::HashMap,
     io::{self, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{feeder::Feeder, flow::STUCK, ledger::number};
+use crate::{
+    feeder::Feeder,
+    flow::STUCK,
+    ledger::number,
+    peer::{
+        held,
+        packet::{self, Publish},
+    },
+};
 
 const PUBLISH: u8 = 3;
 const PUBACK: u8 = 4;
@@ -43,7 +51,7 @@ impl Acks {
             for client in listener.incoming().flatten() {
                 // With the broker down the client sees its connection end.
                 if let Ok(server) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, broker))) {
-                    lock(&shared).connections += 1;
+                    held(&shared).connections += 1;
                     let _ = relay(client, server, &shared);
                 }
             }
@@ -53,7 +61,7 @@ impl Acks {
 
     /// Records acknowledged by now.
     pub fn count(&self) -> u64 {
-        lock(&self.account).count
+        held(&self.account).count
     }
 
     /// Until so many are; `feeder` goes on as they come.
@@ -79,7 +87,7 @@ impl Acks {
 
     /// PUBACKs and connections, once every record is acknowledged.
     pub fn finish(&self) -> Result<(u64, u64), String> {
-        let account = lock(&self.account);
+        let account = held(&self.account);
         if let Some(error) = &account.error {
             return Err(error.clone());
         }
@@ -89,10 +97,6 @@ impl Acks {
         }
         Ok((account.pubacks, account.connections))
     }
-}
-
-fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
-    account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Two threads for one connection: packets of either way are noted before they are passed on.
@@ -105,15 +109,15 @@ fn relay(client: TcpStream, server: TcpStream, account: &Arc<Mutex<Account>>) ->
     thread::spawn(move || {
         pump(client, to_server, |packet| match note_publish(packet) {
             Some((id, n)) => {
-                let before = asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, n);
+                let before = held(&asked).insert(id, n);
                 if before.is_some() {
-                    lock(&noted)
+                    held(&noted)
                         .error
                         .get_or_insert_with(|| "a packet id was used again in flight".to_owned());
                 }
             }
             None if packet[0] >> 4 == PUBLISH => {
-                lock(&noted).error.get_or_insert_with(|| "a PUBLISH with no record in it".to_owned());
+                held(&noted).error.get_or_insert_with(|| "a PUBLISH with no record in it".to_owned());
             }
             None => {}
         });
@@ -124,10 +128,10 @@ fn relay(client: TcpStream, server: TcpStream, account: &Arc<Mutex<Account>>) ->
             if packet[0] >> 4 != PUBACK {
                 return;
             }
-            let mut account = lock(&account);
+            let mut account = held(&account);
             account.pubacks += 1;
-            let id = fixed_header(packet).and_then(|(start, _)| packet.get(start..start + 2));
-            let n = id.and_then(|id| published.lock().unwrap_or_else(PoisonError::into_inner).remove(id));
+            let id = packet::rest(packet).first_chunk().map(|id| u16::from_be_bytes(*id));
+            let n = id.and_then(|id| held(&published).remove(&id));
             match n.and_then(|n| account.acknowledged.get_mut(n as usize)) {
                 Some(acknowledged) => {
                     let first = !std::mem::replace(acknowledged, true);
@@ -142,52 +146,30 @@ fn relay(client: TcpStream, server: TcpStream, account: &Arc<Mutex<Account>>) ->
 
 /// Passes on until either side ends, whole packets at a time.
 fn pump(mut from: TcpStream, mut to: TcpStream, mut note: impl FnMut(&[u8])) {
-    let mut held = Vec::new();
+    let mut all = Vec::new();
     let mut some = vec![0; 65_536];
     while let Ok(n @ 1..) = from.read(&mut some) {
-        held.extend_from_slice(&some[..n]);
+        all.extend_from_slice(&some[..n]);
         let mut done = 0;
-        while let Some((start, rest)) = fixed_header(&held[done..]) {
-            let Some(packet) = held.get(done..done + start + rest) else { break };
+        while let Some(length) = packet::length(&all[done..]) {
+            let Some(packet) = all.get(done..done + length) else { break };
             note(packet);
-            done += start + rest;
+            done += length;
         }
-        if to.write_all(&held[..done]).is_err() {
+        if to.write_all(&all[..done]).is_err() {
             break;
         }
-        held.drain(..done);
+        all.drain(..done);
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// The length of the fixed header, and what it says of the rest; `None` where it is not all there.
-fn fixed_header(data: &[u8]) -> Option<(usize, usize)> {
-    let (length, bytes) = variable_integer(data.get(1..)?)?;
-    Some((1 + bytes, length))
-}
-
-/// A Variable Byte Integer and its length (MQTT 5.0, 1.5.5).
-fn variable_integer(data: &[u8]) -> Option<(usize, usize)> {
-    let mut value = 0;
-    for (i, byte) in data.iter().take(4).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            return Some((value, i + 1));
-        }
-    }
-    None
-}
-
 /// The packet id and the record's number of a PUBLISH at QoS 1 in MQTT 5.0.
-fn note_publish(packet: &[u8]) -> Option<([u8; 2], u64)> {
-    if packet[0] >> 4 != PUBLISH || packet[0] & 0x06 != 0x02 {
+fn note_publish(packet: &[u8]) -> Option<(u16, u64)> {
+    if packet[0] >> 4 != PUBLISH {
         return None;
     }
-    let body = packet.get(fixed_header(packet)?.0..)?;
-    let topic = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
-    let id = [*body.get(2 + topic)?, *body.get(3 + topic)?];
-    let behind = body.get(4 + topic..)?;
-    let (properties, bytes) = variable_integer(behind)?;
-    Some((id, number(behind.get(bytes + properties..)?)?))
+    let publish = Publish::decode(packet, true).filter(|publish| publish.qos == 1)?;
+    Some((publish.id, number(&publish.payload)?))
 }

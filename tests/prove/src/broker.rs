@@ -4,12 +4,17 @@ use std::{
     fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::child::Child;
+
+/// The ports that a broker may get.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
 
 pub struct Broker {
     dir: PathBuf,
@@ -45,10 +50,13 @@ impl Broker {
     pub fn start_again(&mut self) -> Result<(), String> {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.dir.join("mosquitto.conf")).stdin(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(Child::start(&mut command)?);
+        let child = self.child.insert(Child::start(&mut command)?);
         let end = Instant::now() + Duration::from_secs(20);
         for port in [self.ws, self.tcp] {
             while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                if let Ok(Some(status)) = child.0.try_wait() {
+                    return Err(format!("mosquitto has ended, {status}: see {}", self.dir.display()));
+                }
                 if Instant::now() > end {
                     return Err(format!("mosquitto does not listen on {port}"));
                 }
@@ -75,8 +83,16 @@ impl Broker {
     }
 }
 
-/// A loopback port that was free a moment ago.
-pub fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+/// A loopback port that nobody has just now, below those that the system gives to connections (32768 and above, where
+/// it was not told otherwise): of these any connection may get one before mosquitto listens, or while it is stopped.
+fn free_port() -> Result<u16, String> {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..PORTS {
+        let n = process::id().wrapping_mul(64).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + (n % u32::from(PORTS)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no port is free".to_owned())
 }

@@ -1,17 +1,7 @@
 //! An exchange of a few messages, cut after each single byte of it, once for each way to cut; then it goes on
 //! over the next connection, and the promises hold.
 
-use std::{
-    collections::BTreeMap,
-    os::unix::process::ExitStatusExt,
-    path::Path,
-    process::Command,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{os::unix::process::ExitStatusExt, path::Path, process::Command};
 
 use crate::{
     Outcome, Setting,
@@ -19,9 +9,9 @@ use crate::{
         Cut, Side,
         attend::Attended,
         exchange::{Exchange, Files, MESSAGES, end, records},
-        held,
-        scratch::Scratch,
+        sweep::tally,
     },
+    scratch::Scratch,
 };
 
 /// Points at once: nearly all of them wait out the pause before a reconnect.
@@ -68,34 +58,11 @@ fn sweep(setting: &Setting, exchange: Exchange, scratch: &Scratch) -> Result<(us
             cuts.extend((start..=bytes).step_by(step).map(|at| Cut { side, at, reset }));
         }
     }
-    let next = AtomicUsize::new(0);
-    let (wrong, tally) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
-    let work = |slot: usize| {
-        let Ok(dir) = scratch.slot(slot) else { return };
-        while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
-            match run(setting, exchange, Some(*cut), &dir) {
-                Ok(seen) => {
-                    let reached = if seen.reached { "" } else { " before the cut" };
-                    *held(&tally).entry(end(&seen) + reached).or_insert(0) += 1;
-                }
-                Err(error) => held(&wrong).push(format!("{cut:?}: {error}")),
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for slot in 0..AT_ONCE {
-            let work = &work;
-            scope.spawn(move || work(slot));
-        }
-    });
-    let (wrong, tally) = (held(&wrong), held(&tally));
-    if !wrong.is_empty() {
-        let some: Vec<&String> = wrong.iter().take(8).collect();
-        return Err(format!("{name}: {} of {} points: {some:#?}", wrong.len(), cuts.len()));
-    }
-    if tally.values().sum::<usize>() != cuts.len() {
-        return Err(format!("{name}: not all points were run"));
-    }
+    let tally = tally(&cuts, AT_ONCE, scratch, |cut, dir| {
+        let seen = run(setting, exchange, Some(*cut), dir).map_err(|error| format!("{cut:?}: {error}"))?;
+        Ok(end(&seen) + if seen.reached { "" } else { " before the cut" })
+    })
+    .map_err(|error| format!("{name}: {error}"))?;
     let ends: Vec<String> = tally.iter().map(|(end, n)| format!("{n} {end}")).collect();
     let line = format!("{name}: {} points ({sent} bytes sent, {read} read): {}", cuts.len(), ends.join(", "));
     Ok((cuts.len(), line))

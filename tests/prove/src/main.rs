@@ -21,7 +21,7 @@ mod restarts;
 mod scratch;
 mod syscalls;
 
-use std::{env, path::PathBuf, process::ExitCode, time::Instant};
+use std::{env, path::PathBuf, process::ExitCode, thread, time::Instant};
 
 /// What every proof is given.
 pub struct Setting {
@@ -47,29 +47,29 @@ struct Proof {
     name: &'static str,
     what: &'static str,
     run: fn(&Setting) -> Outcome,
+    /// In the quick form it runs beside the one before it: they mostly wait.
+    beside: bool,
+}
+
+impl Proof {
+    const fn new(name: &'static str, what: &'static str, run: fn(&Setting) -> Outcome) -> Self {
+        Self { name, what, run, beside: false }
+    }
+
+    const fn beside(self) -> Self {
+        Self { beside: true, ..self }
+    }
 }
 
 const PROOFS: &[Proof] = &[
-    Proof { name: "cuts-pub", what: "pub -l at QoS 1 and 2 through cuts loses nothing", run: cuts::publish },
-    Proof { name: "cuts-sub", what: "sub at QoS 1 and 2 through cuts loses nothing", run: cuts::subscribe },
-    Proof { name: "cuts-cat", what: "cat --reconnect through cuts counts right", run: cuts::cat },
-    Proof { name: "kills", what: "sub killed with SIGKILL while messages flow", run: kills::run },
-    Proof { name: "restarts", what: "the broker stopped and killed under pub -l -q 1", run: restarts::run },
-    Proof {
-        name: "bytes",
-        what: "a connection cut after each single byte of an exchange",
-        run: bytes::bytes,
-    },
-    Proof {
-        name: "syscalls",
-        what: "SIGKILL at every system call, and the command again",
-        run: syscalls::syscalls,
-    },
-    Proof {
-        name: "floods",
-        what: "a stalled stdout, and floods of what a peer may send",
-        run: floods::floods,
-    },
+    Proof::new("cuts-pub", "pub -l at QoS 1 and 2 through cuts loses nothing", cuts::publish),
+    Proof::new("cuts-sub", "sub at QoS 1 and 2 through cuts loses nothing", cuts::subscribe).beside(),
+    Proof::new("cuts-cat", "cat --reconnect through cuts counts right", cuts::cat).beside(),
+    Proof::new("kills", "sub killed with SIGKILL while messages flow", kills::run),
+    Proof::new("restarts", "the broker stopped and killed under pub -l -q 1", restarts::run),
+    Proof::new("bytes", "a connection cut after each single byte of an exchange", bytes::bytes),
+    Proof::new("syscalls", "SIGKILL at every system call, and the command again", syscalls::syscalls),
+    Proof::new("floods", "a stalled stdout, and floods of what a peer may send", floods::floods),
 ];
 
 const USAGE: &str = "usage: prove [long] [--seed N] --wspipe FILE [PROOF...]";
@@ -92,27 +92,45 @@ fn main() -> ExitCode {
         setting.seed
     );
     let begun = Instant::now();
-    let mut summary = Vec::new();
-    let mut failed = false;
-    for proof in PROOFS {
-        if !names.is_empty() && !names.iter().any(|name| name == proof.name) {
-            continue;
+    let mut groups: Vec<Vec<&Proof>> = Vec::new();
+    for proof in PROOFS.iter().filter(|proof| names.is_empty() || names.iter().any(|name| name == proof.name))
+    {
+        match groups.last_mut() {
+            Some(group) if proof.beside && !setting.long => group.push(proof),
+            _ => groups.push(vec![proof]),
         }
-        println!("\n## {}: {}", proof.name, proof.what);
-        let started = Instant::now();
-        let outcome = (proof.run)(&setting);
-        let verdict = match &outcome {
-            Ok(_) => "holds",
-            Err(_) => "FAILED",
-        };
-        failed |= outcome.is_err();
-        for line in outcome.unwrap_or_else(|error| vec![format!("FAILED: {error}")]) {
-            println!("{line}");
+    }
+    let (mut summary, mut failed) = (Vec::new(), false);
+    for group in groups {
+        let names: Vec<&str> = group.iter().map(|proof| proof.name).collect();
+        println!("\n## {}", names.join(", "));
+        for (proof, outcome, seconds) in run(&setting, &group) {
+            println!("{}: {}", proof.name, proof.what);
+            failed |= outcome.is_err();
+            let verdict = if outcome.is_ok() { "holds" } else { "FAILED" };
+            for line in outcome.unwrap_or_else(|error| vec![format!("FAILED: {error}")]) {
+                println!("  {line}");
+            }
+            summary.push(format!("{:<12} {verdict}, {seconds:.0} s", proof.name));
         }
-        summary.push(format!("{:<12} {verdict}, {:.0} s", proof.name, started.elapsed().as_secs_f64()));
     }
     println!("\n{}\nall of it: {:.0} s", summary.join("\n"), begun.elapsed().as_secs_f64());
     ExitCode::from(u8::from(failed))
+}
+
+/// Runs them side by side: what each has shown, and how many seconds it took.
+fn run<'a>(setting: &Setting, group: &[&'a Proof]) -> Vec<(&'a Proof, Outcome, f64)> {
+    let timed = |proof: &Proof| {
+        let begun = Instant::now();
+        ((proof.run)(setting), begun.elapsed().as_secs_f64())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = group.iter().map(|proof| (*proof, scope.spawn(move || timed(proof)))).collect();
+        let panicked = |_| (Err("a panic".to_owned()), 0.0);
+        let ended =
+            threads.into_iter().map(|(proof, thread)| (proof, thread.join().unwrap_or_else(panicked)));
+        ended.map(|(proof, (outcome, seconds))| (proof, outcome, seconds)).collect()
+    })
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Setting, Vec<String>), String> {

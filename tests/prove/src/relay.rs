@@ -120,6 +120,8 @@ impl std::fmt::Display for Counts {
 struct Shared {
     stop: AtomicBool,
     cuts: AtomicU64,
+    /// There is a connection that is not cut any more.
+    settled: AtomicBool,
     counts: Mutex<Counts>,
 }
 
@@ -130,6 +132,11 @@ pub struct Progress(Arc<Shared>);
 impl Progress {
     pub fn cuts(&self) -> u64 {
         self.0.cuts.load(Ordering::Relaxed)
+    }
+
+    /// The cuts are over, and the client knows: it has come again. Of some cuts nobody is told at once.
+    pub fn is_settled(&self) -> bool {
+        self.0.settled.load(Ordering::Relaxed)
     }
 }
 
@@ -245,6 +252,7 @@ impl Work {
         fate.count(&mut self.counts);
         if let Ok(pair) = Pair::new(client, server, fate, &self.plan, now) {
             self.pairs.push(pair);
+            self.shared.settled.fetch_or(!cut, Ordering::Relaxed);
         }
     }
 

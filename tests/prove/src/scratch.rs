@@ -15,12 +15,19 @@ pub struct Scratch {
 impl Scratch {
     pub fn new(name: &str) -> Result<Self, String> {
         let dir = env::temp_dir().join(format!("wspipe-prove-{}-{name}", process::id()));
-        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        create(&dir)?;
         Ok(Self { dir, kept: false })
     }
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// A directory in it, for one of many at work.
+    pub fn slot(&self, slot: usize) -> Result<PathBuf, String> {
+        let dir = self.dir.join(slot.to_string());
+        create(&dir)?;
+        Ok(dir)
     }
 
     /// After a failure: the files stay, and the text says where.
@@ -36,4 +43,8 @@ impl Drop for Scratch {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
+}
+
+fn create(dir: &Path) -> Result<(), String> {
+    fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))
 }

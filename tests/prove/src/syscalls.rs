@@ -9,11 +9,6 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, Stdio},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use crate::{
@@ -21,9 +16,9 @@ use crate::{
     peer::{
         attend::{Attended, Broker},
         exchange::{Exchange, Files, MESSAGES, end, records},
-        held,
-        scratch::Scratch,
+        sweep::tally,
     },
+    scratch::Scratch,
 };
 
 const AT_ONCE: usize = 6;
@@ -76,37 +71,22 @@ fn sweep(setting: &Setting, exchange: Exchange, scratch: &Scratch) -> Result<(us
         return Err(place(format!("under strace: {}", end(&whole))));
     }
     let places = places(&fs::read_to_string(&log).map_err(|error| error.to_string())?);
-    let next = AtomicUsize::new(0);
-    let (wrong, tally) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
-    let work = |slot: usize| {
-        let Ok(dir) = scratch.slot(slot) else { return };
-        while let Some((call, when)) = places.get(next.fetch_add(1, Ordering::SeqCst)) {
-            let inject = format!("inject={call}:signal=KILL:when={when}");
-            let arguments = ["-e", &format!("trace={call}"), "-e", &inject, "-o", "/dev/null"];
-            // How much comes at once is not the same each time, and with it how many calls there are.
-            for attempt in 1..=ATTEMPTS {
-                match run(setting, exchange, &arguments, &dir) {
-                    Ok(seen) if seen.status.signal() == Some(9) || attempt == ATTEMPTS => {
-                        *held(&tally).entry(end(&seen)).or_insert(0) += 1;
-                        break;
-                    }
-                    Ok(_) => {}
-                    Err(error) => held(&wrong).push(format!("{call} {when}: {error}")),
-                }
+    let tally = tally(&places, AT_ONCE, scratch, |(call, when), dir| {
+        let inject = format!("inject={call}:signal=KILL:when={when}");
+        let arguments = ["-e", &format!("trace={call}"), "-e", &inject, "-o", "/dev/null"];
+        let once =
+            || run(setting, exchange, &arguments, dir).map_err(|error| format!("{call} {when}: {error}"));
+        // How much comes at once is not the same each time, and with it how many calls there are.
+        let mut seen = once()?;
+        for _ in 1..ATTEMPTS {
+            if seen.status.signal() == Some(9) {
+                break;
             }
+            seen = once()?;
         }
-    };
-    thread::scope(|scope| {
-        for slot in 0..AT_ONCE {
-            let work = &work;
-            scope.spawn(move || work(slot));
-        }
-    });
-    let (wrong, tally) = (held(&wrong), held(&tally));
-    if !wrong.is_empty() {
-        let some: Vec<&String> = wrong.iter().take(8).collect();
-        return Err(place(format!("{} of {} places: {some:#?}", wrong.len(), places.len())));
-    }
+        Ok(end(&seen))
+    })
+    .map_err(place)?;
     let killed = tally.get("signal 9").copied().unwrap_or(0);
     if killed * 10 < places.len() * 9 {
         return Err(place(format!("{killed} of {} places were reached", places.len())));

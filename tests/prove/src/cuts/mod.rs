@@ -10,7 +10,7 @@ mod lines;
 mod publish;
 mod subscribe;
 
-use std::{path::PathBuf, thread, time::Instant};
+use std::{thread, time::Instant};
 
 pub use self::{cat::prove as cat, publish::prove as publish, subscribe::prove as subscribe};
 use crate::{
@@ -62,31 +62,26 @@ impl Figures {
 }
 
 /// Runs side by side: they mostly wait. All the lines, or all that is wrong.
-fn side_by_side(runs: Vec<Box<dyn FnOnce() -> Outcome + Send + '_>>) -> Outcome {
-    let outcomes: Vec<Outcome> = thread::scope(|scope| {
-        let threads: Vec<_> = runs.into_iter().map(|run| scope.spawn(run)).collect();
-        let panicked = || Err("a run has panicked".to_owned());
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
+fn side_by_side<V: Copy + Sync>(
+    setting: &Setting,
+    variants: &[V],
+    name: fn(&V) -> &'static str,
+    run: fn(&Setting, V) -> Result<String, String>,
+) -> Outcome {
+    let one = |variant: &V| {
+        let line = run(setting, *variant).map_err(|why| format!("{}: {why}", name(variant)))?;
+        // The long form takes its time.
+        if setting.long {
+            eprintln!("{line}");
+        }
+        Ok(line)
+    };
+    let outcomes: Vec<Result<String, String>> = thread::scope(|scope| {
+        let threads: Vec<_> = variants.iter().map(|variant| scope.spawn(move || one(variant))).collect();
+        let panicked = |_| Err("a run has panicked".to_owned());
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
     });
     let failed = outcomes.iter().any(Result::is_err);
-    let lines: Vec<String> =
-        outcomes.into_iter().flat_map(|outcome| outcome.unwrap_or_else(|why| vec![why])).collect();
+    let lines: Vec<String> = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|why| why)).collect();
     if failed { Err(lines.join("\n")) } else { Ok(lines) }
-}
-
-/// A directory of this process that goes with its owner.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Result<Scratch, String> {
-        let dir = std::env::temp_dir().join(format!("wspipe-prove-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        Ok(Scratch(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Amount, Figures, Scratch,
+    Amount, Figures,
     lane::{Lane, all_but_a_few, limit},
     lines::{self, Arrivals, WIRE, feed},
     side_by_side,
@@ -20,6 +20,7 @@ use crate::{
     broker::Broker,
     child::Child,
     relay::{Plan, Way},
+    scratch::Scratch,
 };
 
 /// What is the same for the lanes of a run.
@@ -58,19 +59,10 @@ const VARIANTS: [Variant; 7] = [
 
 pub fn prove(setting: &Setting) -> Outcome {
     side_by_side(
-        VARIANTS
-            .iter()
-            .map(|variant| -> Box<dyn FnOnce() -> Outcome + Send + '_> {
-                Box::new(move || {
-                    let run = Run::start(setting, *variant).and_then(Run::finish);
-                    // The long form takes its time.
-                    if let (Ok(line), true) = (&run, setting.long) {
-                        eprintln!("{line}");
-                    }
-                    run.map(|line| vec![line]).map_err(|why| format!("{}: {why}", variant.name))
-                })
-            })
-            .collect(),
+        setting,
+        &VARIANTS,
+        |variant| variant.name,
+        |setting, variant| Run::start(setting, variant).and_then(Run::finish),
     )
 }
 
@@ -95,7 +87,7 @@ impl<'a> Run<'a> {
             amount = Amount { cuts: 3, lines: amount.lines.min(20_000), ..amount };
         }
         let scratch = Scratch::new(variant.name)?;
-        let broker = Broker::start(&scratch.0.join("broker"), "max_inflight_messages 100\n")?;
+        let broker = Broker::start(&scratch.dir().join("broker"), "max_inflight_messages 100\n")?;
         let subscriber = Subscriber::start(setting, &broker, &scratch, variant.may_lose(), amount.lanes)?;
         let (mut lanes, mut files) = (Vec::new(), Vec::new());
         for number in 0..amount.lanes {
@@ -216,7 +208,7 @@ impl<'a> Run<'a> {
 
 /// All lines, to be read from the beginning.
 fn file_of(lines: u64, scratch: &Scratch, number: u64) -> Result<File, String> {
-    let path = scratch.0.join(format!("lines-{number}"));
+    let path = scratch.dir().join(format!("lines-{number}"));
     let (mut all, mut scratch) = (Vec::new(), Vec::new());
     for n in 0..lines {
         lines::line(n, 1, &mut scratch);
@@ -265,7 +257,7 @@ impl Subscriber {
         gaps: bool,
         lanes: u64,
     ) -> Result<Subscriber, String> {
-        let ready = scratch.0.join("ready");
+        let ready = scratch.dir().join("ready");
         let mut command = Command::new(&setting.wspipe);
         // QoS 1 always: nothing cuts this connection, and at QoS 2 mosquitto falls behind.
         command.args(["sub", "-v", "-t", "cuts/#", "-q", "1", "-V", "5", "--ready"]).arg(&ready);

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Amount, Figures, Scratch,
+    Amount, Figures,
     lane::{Lane, limit, not_far_ahead},
     lines::{Arrivals, WIRE, feed},
     side_by_side,
@@ -21,6 +21,7 @@ use crate::{
     broker::Broker,
     child::Child,
     relay::{Plan, Way},
+    scratch::Scratch,
 };
 
 #[derive(Clone, Copy)]
@@ -38,21 +39,7 @@ const VARIANTS: [Variant; 3] = [
 ];
 
 pub fn prove(setting: &Setting) -> Outcome {
-    side_by_side(
-        VARIANTS
-            .iter()
-            .map(|variant| -> Box<dyn FnOnce() -> Outcome + Send + '_> {
-                Box::new(move || {
-                    let line = run(setting, *variant).map_err(|why| format!("{}: {why}", variant.name))?;
-                    // The long form takes its time.
-                    if setting.long {
-                        eprintln!("{line}");
-                    }
-                    Ok(vec![line])
-                })
-            })
-            .collect(),
-    )
+    side_by_side(setting, &VARIANTS, |variant| variant.name, run)
 }
 
 /// A subscriber and its publisher.
@@ -67,7 +54,7 @@ fn run(setting: &Setting, variant: Variant) -> Result<String, String> {
     let begun = Instant::now();
     let amount = Amount::of(setting);
     let scratch = Scratch::new(variant.name)?;
-    let broker = Broker::start(&scratch.0.join("broker"), "max_inflight_messages 100\n")?;
+    let broker = Broker::start(&scratch.dir().join("broker"), "max_inflight_messages 100\n")?;
     // All at once: the cuts come while they connect and subscribe, too.
     let lanes: Result<Vec<Lane>, String> = (0..amount.lanes)
         .map(|number| subscriber(setting, variant, amount, &broker, &scratch, number))
@@ -124,7 +111,7 @@ fn subscriber(
 }
 
 fn ready(scratch: &Scratch, number: u64) -> std::path::PathBuf {
-    scratch.0.join(format!("ready-{number}"))
+    scratch.dir().join(format!("ready-{number}"))
 }
 
 /// Waits for the subscription, then publishes to it.
@@ -194,7 +181,11 @@ fn finish(
         return Err(why);
     }
     if arrivals.next != amount.lines {
-        return Err(format!("{} lines of {}, and then it ended", arrivals.next, amount.lines));
+        let ended = stream.lane.ended(Duration::from_secs(30))?;
+        return Err(format!(
+            "{} lines of {}, {} came twice, and then it ended: {}; it said {:?}",
+            arrivals.next, amount.lines, arrivals.doubled, ended.status, ended.stderr
+        ));
     }
     let ended = match variant.qos {
         "2" => {

@@ -5,27 +5,32 @@ mod stall;
 mod table;
 
 use std::{
-    io::{self, Read},
+    io,
     net::{TcpListener, TcpStream},
-    os::unix::process::ExitStatusExt,
-    process::{Command, Stdio},
+    path::Path,
+    process::ExitStatus,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use self::measure::{Measured, Usage};
 use crate::{
     Outcome, Setting,
-    child::Child,
     peer::{Wire, frame, packet},
+    scratch::Scratch,
 };
 
 /// How long a flood may take.
 const LIMIT: Duration = Duration::from_secs(240);
-/// What any of them may cost when it is over, in one second.
-const IDLE: Duration = Duration::from_millis(50);
+/// What any of them may cost when it is over: so much of the time, with one step of the account more.
+const IDLE_ONE_OF: u32 = 20;
+const STEP: Duration = Duration::from_millis(10);
+
+/// The status of `time` where SIGTERM has ended what it ran.
+const TERMINATED: i32 = 128 + 15;
 
 /// How it is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,31 +67,36 @@ struct Flood {
 
 /// The proof.
 pub fn floods(setting: &Setting) -> Outcome {
+    let scratch = Scratch::new("floods")?;
+    println!("measured by GNU time: {}", measure::check(scratch.dir())?);
+    let floods = table::floods(setting);
+    let count = floods.len() + stall::STALLS.len();
     let mut wrong = Vec::new();
-    let mut count = 0;
-    for &(name, run) in stall::STALLS {
-        count += 1;
-        match run(setting) {
-            Ok(line) => println!("{name}: {line}"),
-            Err(error) => {
-                println!("{name}: WRONG: {error}");
-                wrong.push(name);
-            }
+    thread::scope(|scope| {
+        // These only wait.
+        let stalls: Vec<_> =
+            stall::STALLS.iter().map(|&(name, run)| (name, scope.spawn(move || run(setting)))).collect();
+        for flood in &floods {
+            tell(flood.name, flood.run(setting, scratch.dir()), &mut wrong);
         }
-    }
-    for flood in table::floods(setting) {
-        count += 1;
-        match flood.run(setting) {
-            Ok(line) => println!("{}: {line}", flood.name),
-            Err(error) => {
-                println!("{}: WRONG: {error}", flood.name);
-                wrong.push(flood.name);
-            }
+        for (name, stall) in stalls {
+            let panicked = |_| Err("a panic".to_owned());
+            tell(name, stall.join().unwrap_or_else(panicked), &mut wrong);
         }
-    }
+    });
     match wrong.is_empty() {
         true => Ok(vec![format!("{count} floods and stalls")]),
         false => Err(wrong.join(", ")),
+    }
+}
+
+fn tell(name: &'static str, outcome: Result<String, String>, wrong: &mut Vec<&'static str>) {
+    match outcome {
+        Ok(line) => println!("{name}: {line}"),
+        Err(error) => {
+            println!("{name}: WRONG: {error}");
+            wrong.push(name);
+        }
     }
 }
 
@@ -95,39 +105,39 @@ const LAST: &[u8] = b"the last one";
 const LAST_ID: u16 = 0xfffe;
 
 impl Flood {
-    fn run(&self, setting: &Setting) -> Result<String, String> {
+    fn run(&self, setting: &Setting, dir: &Path) -> Result<String, String> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         let scheme = if self.websocket { "ws" } else { "mqtt" };
-        let mut command = Command::new(&setting.wspipe);
-        command.args(&self.arguments).arg(format!("{scheme}://127.0.0.1:{port}"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = Child::start(&mut command)?;
+        let arguments = [self.arguments.as_slice(), &[format!("{scheme}://127.0.0.1:{port}")]].concat();
+        let mut process = Measured::start(dir, &setting.wspipe, &arguments)?;
         let (tell, told) = mpsc::channel();
-        let outcome = thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| {
                 // The error is what the client's end looks like from here.
                 let _ = self.serve(&listener, &tell);
             });
-            let outcome = self.watch(&mut child, &told);
+            let idle = Duration::from_millis(setting.amount(200, 1000));
+            let outcome = self.watch(&mut process, &told, idle);
             // However it went: the server sees an end.
-            let _ = child.0.kill();
+            let errors = process.errors();
+            drop(process);
             let _ = TcpStream::connect(("127.0.0.1", port));
-            outcome
-        });
-        let mut errors = String::new();
-        drop(child.0.stderr.take().map(|mut stderr| stderr.read_to_string(&mut errors)));
-        outcome.map_err(|error| format!("{error}\n  stderr: {errors:?}"))
+            outcome.map_err(|error| format!("{error}\n  stderr: {errors:?}"))
+        })
     }
 
     /// Watches the process to its end: the figures.
-    fn watch(&self, child: &mut Child, told: &mpsc::Receiver<()>) -> Result<String, String> {
-        let (pid, begun) = (child.0.id(), Instant::now());
-        let (mut peak, mut spent, mut ended, mut answered) = (0, Duration::ZERO, None, false);
+    fn watch(
+        &self,
+        process: &mut Measured,
+        told: &mpsc::Receiver<()>,
+        rest: Duration,
+    ) -> Result<String, String> {
+        let begun = Instant::now();
+        let (mut ended, mut answered) = (None, false);
         while begun.elapsed() < LIMIT && ended.is_none() && !answered {
-            peak = peak.max(measure::peak(pid));
-            spent = spent.max(measure::cpu(pid));
-            ended = child.0.try_wait().map_err(|error| error.to_string())?;
+            ended = process.try_end()?;
             // The server has gone where the client has left.
             match told.recv_timeout(Duration::from_millis(2)) {
                 Ok(()) => answered = true,
@@ -137,38 +147,52 @@ impl Flood {
         }
         let took = begun.elapsed();
         let mut idle = Duration::ZERO;
-        if ended.is_none() && self.end == End::Alive {
-            let before = measure::cpu(pid);
-            thread::sleep(Duration::from_secs(1));
-            idle = measure::cpu(pid).saturating_sub(before);
-            (peak, spent) = (peak.max(measure::peak(pid)), before);
-            kill_process(Pid::from_child(&child.0), Signal::TERM).map_err(|error| error.to_string())?;
+        if ended.is_none() {
+            let before = measure::cpu(process.pid);
+            thread::sleep(rest);
+            idle = measure::cpu(process.pid).saturating_sub(before);
+            process.signal(Signal::TERM)?;
         }
         let status = match ended {
             Some(status) => status,
-            None => child.ended(Duration::from_secs(20))?,
+            None => process.ended(Duration::from_secs(20))?,
         };
         let right = match self.end {
-            End::Alive => answered && status.signal() == Some(15),
+            End::Alive => answered && status.code() == Some(TERMINATED),
             End::Status(code) => status.code() == Some(code),
         };
-        let figures = self.figures(took, spent, peak, idle, &status.to_string());
-        match right && peak <= self.most && idle <= IDLE {
+        let usage = process.usage()?;
+        let figures = self.figures(took, &usage, (idle, rest), status);
+        match right && usage.peak <= self.most && idle <= rest / IDLE_ONE_OF + STEP {
             true => Ok(figures),
             false => Err(format!("{figures}; expected {:?}, answered: {answered}", self.end)),
         }
     }
 
-    fn figures(&self, took: Duration, spent: Duration, peak: u64, idle: Duration, status: &str) -> String {
+    fn figures(
+        &self,
+        took: Duration,
+        usage: &Usage,
+        (idle, rest): (Duration, Duration),
+        status: ExitStatus,
+    ) -> String {
         let seconds = took.as_secs_f64();
-        let mut line = format!("{:.2} s ({:.2} s of the processor's)", seconds, spent.as_secs_f64());
+        let mut line = format!("{:.2} s ({:.2} s of the processor's)", seconds, usage.cpu.as_secs_f64());
         let messages = self.times * self.each;
         if self.end == End::Alive {
             let rate = messages as f64 / seconds;
-            line = format!("{messages} in {line}, {rate:.0}/s, idle after it {} ms/s", idle.as_millis());
+            line = format!(
+                "{messages} in {line}, {rate:.0}/s, then {} ms of {} ms",
+                idle.as_millis(),
+                rest.as_millis()
+            );
         }
-        let (peak, most) = (peak as f64 / 1024.0, self.most / 1024);
+        let (peak, most) = (usage.peak as f64 / 1024.0, self.most / 1024);
         let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
+        let status = match status.code() {
+            Some(TERMINATED) => "ended by SIGTERM".to_owned(),
+            _ => status.to_string(),
+        };
         format!("{line}, peak {peak:.1} MiB of at most {most}{why}, {status}")
     }
 
@@ -200,7 +224,10 @@ impl Flood {
                 reader.drain()
             });
             // Whoever does not read does so once nothing is taken any more, or all is sent.
-            self.flood(&mut wire, subscribes, &mut || drop(begin.send(())))
+            self.flood(&mut wire, subscribes, &mut || {
+                // It has begun already, or it has gone.
+                let _ = begin.send(());
+            })
         })
     }
 

@@ -11,6 +11,10 @@ use crate::{
 
 /// What any of them may take, in KiB.
 const USUAL: u64 = 16 * 1024;
+/// The same with a packet of 60 MiB, and with the default --max-message, 64 MiB.
+const LARGE: u64 = 160 * 1024;
+/// The most properties that a packet may have; they are 640 KiB on the wire then.
+const PROPERTIES_MAX: usize = 131_072;
 
 fn arguments(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
@@ -55,7 +59,7 @@ pub fn floods(setting: &Setting) -> Vec<Flood> {
     let mut all = frames(&n);
     all.extend(packets(&n));
     all.extend(endless());
-    all.extend(properties(&n));
+    all.extend(properties(setting, &n));
     all
 }
 
@@ -104,20 +108,27 @@ fn packets(n: &dyn Fn(u64) -> u64) -> Vec<Flood> {
     ]
 }
 
-fn properties(n: &dyn Fn(u64) -> u64) -> Vec<Flood> {
+fn properties(setting: &Setting, n: &dyn Fn(u64) -> u64) -> Vec<Flood> {
     let many = user_properties(20_000);
     let short = publish(0, b"t", &user_properties(4), b"");
     let aliases: Vec<u8> =
         (1..=10_u8).flat_map(|alias| publish(0, &[b'a' + alias; 65_535], &[0x23, 0, alias], b"")).collect();
     let alias_options = "sub -V 5 -t # --close-timeout 0.3 -D connect topic-alias-maximum 10";
     let mut filters = arguments("sub -V 5 --close-timeout 0.3");
-    filters.extend((1..=65_535).map(|n| format!("-t{n}")));
+    // Reading the arguments is quadratic: a second and more for all of them.
+    let filters_name =
+        if setting.long { "65,535 filters and their SUBACK" } else { "8,000 filters and their SUBACK" };
+    let count = setting.amount(8000, 65_535) as usize;
+    filters.extend((1..=count).map(|n| format!("-t{n}")));
     let json = arguments("sub -V 5 -t t --json --close-timeout 0.3");
     let section = user_properties(12 << 20);
     let large = publish(0, b"t", &section, b"");
+    let most = user_properties(PROPERTIES_MAX);
     let reasons = [varint(0), vec![0; 65_535]].concat();
     let ends = |status, flood| Flood { end: End::Status(status), ..flood };
-    let limit = "the packet, below --max-message";
+    let connack =
+        |section: &[u8]| packet::packet(0x20, &[&[0, 0], varint(section.len()).as_slice(), section].concat());
+    let limit = "the packet is below --max-message";
     vec![
         sub("PUBLISHes with 4 User Properties", short, n(200_000)),
         sub("PUBLISHes with 20,000 User Properties", publish(0, b"t", &many, b""), n(50)),
@@ -138,20 +149,25 @@ fn properties(n: &dyn Fn(u64) -> u64) -> Vec<Flood> {
                 ..sub("a SUBACK of 65,535 reasons for 1 filter", vec![0xd0, 0], 1)
             },
         ),
-        Flood { most: 160 * 1024, why: limit, ..sub("one PUBLISH with 12 Mi User Properties", large, 1) },
+        sub("PUBLISHes with 131,072 User Properties", publish(0, b"t", &most, b""), n(5)),
         Flood {
-            connack: Some(packet::packet(
-                0x20,
-                &[&[0, 0], varint(section.len()).as_slice(), &section].concat(),
-            )),
-            most: 160 * 1024,
-            why: limit,
-            ..sub("a CONNACK with 12 Mi User Properties", vec![0xd0, 0], 1)
+            connack: Some(connack(&most)),
+            ..sub("a CONNACK with 131,072 User Properties", vec![0xd0, 0], 1)
         },
+        ends(63, Flood { most: LARGE, why: limit, ..sub("a PUBLISH with 12 Mi User Properties", large, 1) }),
+        ends(
+            63,
+            Flood {
+                connack: Some(connack(&section)),
+                most: LARGE,
+                why: limit,
+                ..sub("a CONNACK with 12 Mi User Properties", vec![0xd0, 0], 1)
+            },
+        ),
         Flood {
             arguments: filters,
-            suback: Some(reasons),
-            ..sub("65,535 filters and their SUBACK", publish(0, b"1", b"", b""), 1)
+            suback: Some([varint(0), vec![0; count]].concat()),
+            ..sub(filters_name, publish(0, b"1", b"", b""), 1)
         },
     ]
 }
@@ -167,7 +183,7 @@ fn endless() -> Vec<Flood> {
         flood
     };
     let packet = |length: usize| [vec![0x30], varint(length), text(b"t"), vec![0]].concat();
-    let large = |flood| Flood { most: 160 * 1024, why: "--max-message is 64 MiB", ..flood };
+    let large = |flood| Flood { most: LARGE, why: "--max-message is 64 MiB", ..flood };
     vec![
         ends(small(Flood {
             first: start.clone(),

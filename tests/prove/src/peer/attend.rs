@@ -30,7 +30,6 @@ pub struct Broker {
 /// What was seen.
 pub struct Attended {
     pub status: ExitStatus,
-    pub connections: usize,
     /// Bytes of the first connection: sent, and read.
     pub first: (usize, usize),
     /// The first connection's cut was reached.
@@ -80,7 +79,7 @@ impl Broker {
                 Err(error) => return Err(format!("accept: {error}")),
             }
             if let Some(status) = child.0.try_wait().map_err(|error| error.to_string())? {
-                return Ok(Attended { status, connections, first, reached });
+                return Ok(Attended { status, first, reached });
             }
             if Instant::now() > by {
                 return Err(format!("it does not end ({connections} connections)"));

@@ -4,8 +4,7 @@ pub mod attend;
 pub mod exchange;
 pub mod model;
 pub mod packet;
-pub mod scratch;
-mod sha1;
+pub mod sweep;
 
 use std::{
     io::{self, Read, Write},
@@ -13,6 +12,8 @@ use std::{
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
+
+use tungstenite::handshake::derive_accept_key;
 
 /// A panic of another thread is the end anyway.
 pub fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -207,7 +208,7 @@ impl Wire {
             let fields = head.lines().filter_map(|line| line.split_once(':'));
             fields.into_iter().find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.trim())
         };
-        let key = sha1::accept_key(value("Sec-WebSocket-Key").unwrap_or_default());
+        let key = derive_accept_key(value("Sec-WebSocket-Key").unwrap_or_default().as_bytes());
         let chosen =
             value("Sec-WebSocket-Protocol").map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
         self.write_raw(

@@ -49,6 +49,8 @@ pub enum Trigger {
 #[derive(Clone, Copy, Debug)]
 pub struct Fate {
     pub trigger: Trigger,
+    /// Not before the client has sent something behind its upgrade request, which shows that it has the answer.
+    pub spared: bool,
     pub end: End,
     /// How long the bytes of each way are held.
     pub delay: [Option<Duration>; 2],
@@ -66,7 +68,7 @@ const GOOD: Duration = Duration::from_millis(10_150);
 impl Fate {
     pub fn untouched() -> Fate {
         let (trigger, end) = (Trigger::Never, End::Fin);
-        Fate { trigger, end, delay: [None; 2], dribble: [0; 2], throttle: None, stall: None }
+        Fate { trigger, spared: false, end, delay: [None; 2], dribble: [0; 2], throttle: None, stall: None }
     }
 
     /// `number` counts connections from 0; a `spared` one is cut only behind its handshake.
@@ -85,7 +87,7 @@ impl Fate {
             82..96 => End::Orphan,
             _ => End::Silent,
         };
-        let mut fate = Fate { trigger, end, ..Fate::untouched() };
+        let mut fate = Fate { trigger, spared, end, ..Fate::untouched() };
         if random.below(5) == 0 {
             fate.delay[way as usize] = Some(Duration::from_millis(1) + millis(60, random));
         }

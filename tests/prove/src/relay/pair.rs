@@ -139,6 +139,10 @@ impl Pair {
 
     /// Whether the cut is due.
     fn is_due(&mut self, now: Instant) -> bool {
+        let up = &self.flows[Way::Up as usize];
+        if self.fate.spared && up.head.is_none_or(|head| up.passed <= head) {
+            return false;
+        }
         let age = now.saturating_duration_since(self.born);
         match self.fate.trigger {
             Trigger::Never => false,
