@@ -46,6 +46,11 @@ impl Broker {
         Ok(broker)
     }
 
+    /// Its log.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("mosquitto.log")
+    }
+
     /// After [`Broker::stop`].
     pub fn start_again(&mut self) -> Result<(), String> {
         let mut command = Command::new("mosquitto");
