@@ -70,9 +70,9 @@ impl State {
         self.timers.keep_alive = (keep_alive != 0).then(|| Duration::from_secs(u64::from(keep_alive)));
         self.connack = properties;
         let reconnected = std::mem::replace(&mut self.ever_connected, true);
-        let doubt = std::mem::take(&mut self.doubt);
+        let doubt = std::mem::take(&mut self.doubt) && session_present;
         let doubled = if session_present { self.resume(doubt) } else { self.begin_anew() };
-        Some(Event::Connected { session_present, reconnected, doubled })
+        Some(Event::Connected { session_present, reconnected, doubt, doubled })
     }
 
     /// The server has kept the session: PUBREL and PUBLISH again (MQTT 5.0 section 4.4), and what had no answer.

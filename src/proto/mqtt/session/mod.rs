@@ -387,7 +387,7 @@ impl State {
             // Cannot fail: it is small, and if the server takes not even that, it hears nothing.
             let _ = self.queue(|out, version| codec::disconnect(out, version, reason, None, &[]));
         }
-        Some(Event::Violated { reason, what })
+        Some(Event::Violated { reason, what, too_large: false })
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {

@@ -276,7 +276,7 @@ fn lost_before_connack_keeps_all() {
         owner.session.handle_connected(owner.now, owner.now + LIMIT);
         assert_eq!(owner.sent(), ["CONNECT me"]);
     }
-    assert_eq!(owner.reconnect(true), ["connected present again doubled 1"], "or perhaps not all");
+    assert_eq!(owner.reconnect(true), ["connected present again in doubt doubled 1"], "or perhaps not all");
     assert_eq!(owner.sent(), ["PUBLISH t a q2 1 dup"]);
 }
 
@@ -313,7 +313,7 @@ fn subscriptions_are_renewed_where_the_session_may_have_begun_with_a_connack_tha
         owner.sent();
         owner.given(&suback(version, 1, &[0]));
         unheard(&mut owner);
-        assert_eq!(owner.reconnect(true), ["connected present again"]);
+        assert_eq!(owner.reconnect(true), ["connected present again in doubt"]);
         assert_eq!(owner.sent(), ["SUBSCRIBE 2 b", "SUBSCRIBE 3 a"], "what has no answer, and what had one");
         owner.session.handle_bytes(&suback(version, 3, &[0]), owner.now);
         // What is retained is sent again by 3.1.1 only.
@@ -372,7 +372,7 @@ fn messages_at_qos_2_may_be_doubled_where_the_session_is_in_doubt() {
     owner.sent();
     owner.given(&ack(V5, PUBREC, 3, 0));
     unheard(&mut owner);
-    assert_eq!(owner.reconnect(true), ["connected present again doubled 1"]);
+    assert_eq!(owner.reconnect(true), ["connected present again in doubt doubled 1"]);
     assert_eq!(owner.sent(), ["PUBREL 3", "PUBLISH t a q1 1 dup", "PUBLISH t a q2 2 dup"]);
     assert_eq!(owner.session.possibly_doubled(), 1);
     assert_eq!(owner.reconnect(true), ["connected present again"]);
@@ -410,7 +410,7 @@ fn a_message_that_may_be_doubled_several_times_is_counted_once() {
     owner.sent();
     for _ in 0..2 {
         unheard(&mut owner);
-        assert_eq!(owner.reconnect(true), ["connected present again doubled 1"]);
+        assert_eq!(owner.reconnect(true), ["connected present again in doubt doubled 1"]);
         owner.sent();
     }
     assert_eq!(owner.reconnect(false), ["connected again doubled 1"], "of each connection");
