@@ -7,7 +7,7 @@ use log::{debug, warn};
 
 use super::{
     Failure, Kind, Machine, OutBuffer, Reading, World, micros_since,
-    mqtt::{Command, Driver, Keep, Run},
+    mqtt::{Command, Driver, Gap, Keep, Run},
     publish::feed::Feed,
     subscribe::printer::Printer,
 };
@@ -207,7 +207,7 @@ impl Command for Request {
         }
     }
 
-    fn handle_accepted(&mut self, _gap: bool, driver: &mut Driver, now: Instant) {
+    fn handle_accepted(&mut self, _gap: Gap, driver: &mut Driver, now: Instant) {
         self.ask(driver, now);
     }
 

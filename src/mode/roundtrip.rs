@@ -159,7 +159,9 @@ impl RoundTrip {
                     self.fail(failure, now);
                 }
                 Event::Auth { .. } => self.fail(self.client.unexpected_auth(), now),
-                Event::Violated { reason, what } => self.fail(self.client.violated(reason, &what), now),
+                Event::Violated { reason, what, too_large } => {
+                    self.fail(self.client.violated(reason, &what, too_large), now);
+                }
                 Event::TimedOut(timer) => {
                     let failure = self.client.timed_out(timer, self.doing());
                     self.fail(failure, now);

@@ -43,7 +43,7 @@ pub enum General {
     Refused { reason: u8, text: Option<String>, reference: Option<String> },
     Disconnected { reason: u8, text: Option<String>, reference: Option<String> },
     Auth,
-    Violated { reason: u8, what: String },
+    Violated { reason: u8, what: String, too_large: bool },
     TimedOut(Timer),
 }
 
@@ -57,7 +57,7 @@ pub fn general(event: Event<'_>) -> Result<General, Event<'_>> {
             General::Disconnected { reason, text, reference }
         }
         Event::Auth { .. } => General::Auth,
-        Event::Violated { reason, what } => General::Violated { reason, what },
+        Event::Violated { reason, what, too_large } => General::Violated { reason, what, too_large },
         Event::TimedOut(timer) => General::TimedOut(timer),
         other => return Err(other),
     })
@@ -183,9 +183,8 @@ impl Driver {
             let url = self.client.url();
             // Present, but perhaps only since a CONNECT whose CONNACK never came.
             let lost = if session_present { "may have lost" } else { "lost" };
-            warn!(
-                "{url}: the server {lost} the session: {doubled} messages are sent anew and may be doubled"
-            );
+            let messages = if doubled == 1 { "message is" } else { "messages are" };
+            warn!("{url}: the server {lost} the session: {doubled} {messages} sent anew and may be doubled");
         }
         self.phase = Phase::Up;
         let found = session_present || self.client.session.is_clean();
@@ -210,7 +209,9 @@ impl Driver {
                 (failure, is_permanent(reason, Version::V5))
             }
             General::Auth => (self.client.unexpected_auth(), true),
-            General::Violated { reason, what } => (self.client.violated(reason, &what), true),
+            General::Violated { reason, what, too_large } => {
+                (self.client.violated(reason, &what, too_large), true)
+            }
             General::TimedOut(timer) => (self.client.timed_out(timer, doing), false),
         };
         if permanent || !self.try_again() {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use driver::Driver;
-pub use run::{Command, Run};
+pub use run::{Command, Gap, Run};
 
 /// The session with what surrounds it. The owner drains `session.poll_event` itself, since the events
 /// borrow the session, and hands the general ones to the functions here.
@@ -236,11 +236,13 @@ impl Client {
         Failure::new(kind, format!("{}: the server sent DISCONNECT 0x{code:02x} {name}{more}", self.url))
     }
 
-    /// The server broke the standard, or exceeded a limit of ours.
-    pub fn violated(&self, code: u8, what: &str) -> Failure {
+    /// The server broke the standard, or exceeded a limit of ours: of size, where it is `too_large`.
+    pub fn violated(&self, code: u8, what: &str, too_large: bool) -> Failure {
         let kind = if code == 0x95 { Kind::TooLarge } else { Kind::Protocol };
         if kind == Kind::TooLarge {
-            return Failure::new(kind, format!("{}: {what} (--max-message raises it)", self.url));
+            // Not every limit is one of size.
+            let hint = if too_large { " (--max-message raises it)" } else { "" };
+            return Failure::new(kind, format!("{}: {what}{hint}", self.url));
         }
         let mut text = format!("{}: the server broke the protocol: {what}", self.url);
         if what == PUBACK_AT_QOS_2 {

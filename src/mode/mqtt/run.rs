@@ -19,6 +19,17 @@ use crate::{
     },
 };
 
+/// Whether the server has missed out what was published between two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// It kept the session, or there was none before.
+    None,
+    /// The session may be another one than it was, see [`Event::Connected`].
+    Possible,
+    /// A reconnect found no session.
+    Open,
+}
+
 /// What a command adds to a [`Driver`]. After each `handle_*` that comes of the network, of stdin or of stdout,
 /// `advance` is called.
 pub trait Command {
@@ -31,8 +42,8 @@ pub trait Command {
     /// Does what there is room for, and ends when all is through.
     fn advance(&mut self, driver: &mut Driver, now: Instant);
 
-    /// CONNACK 0x00; `gap` where a reconnect found no session.
-    fn handle_accepted(&mut self, _gap: bool, _driver: &mut Driver, _now: Instant) {}
+    /// CONNACK 0x00.
+    fn handle_accepted(&mut self, _gap: Gap, _driver: &mut Driver, _now: Instant) {}
 
     /// A message, which lies in the session's buffer.
     fn take_message(&mut self, publish: &Publish<'_>, now: Instant) -> Self::Taken;
@@ -167,9 +178,14 @@ impl<C: Command> Run<C> {
                 Err(event) => event,
             };
             match event {
-                Event::Connected { session_present, doubled, reconnected } => {
+                Event::Connected { session_present, reconnected, doubt, doubled } => {
                     driver.handle_accepted(session_present, doubled, now);
-                    command.handle_accepted(reconnected && !session_present, driver, now);
+                    let gap = match (reconnected && !session_present, doubt) {
+                        (true, _) => Gap::Open,
+                        (false, true) => Gap::Possible,
+                        (false, false) => Gap::None,
+                    };
+                    command.handle_accepted(gap, driver, now);
                 }
                 Event::Message { publish, token } => {
                     driver.client.milestones.message.get_or_insert(now);

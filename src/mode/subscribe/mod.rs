@@ -9,10 +9,10 @@ use std::{
 
 use log::warn;
 
-use self::printer::Printer;
+use self::printer::{Printer, Shown, show};
 use super::{
     Failure, Kind, Machine, OutBuffer, World, micros_since,
-    mqtt::{Command, Driver, Keep, Run},
+    mqtt::{Command, Driver, Gap, Keep, Run},
 };
 use crate::{
     config::{self, Endpoint, Ready},
@@ -21,7 +21,6 @@ use crate::{
         mqtt::{
             packet::{Filter, Publish, QoS},
             session::{AckToken, Message, PublishId, Refusal},
-            topic,
         },
     },
 };
@@ -58,8 +57,8 @@ struct Subscribe {
     /// The N-th message of `-C N`: DISCONNECT waits until it is through.
     last: Option<AckToken>,
     step: Step,
-    /// Answers to the first requests that are still to come.
-    unanswered: usize,
+    /// SUBACK is in, or nothing was subscribed to.
+    subscribed: bool,
     /// UNSUBACK is in, or nothing was unsubscribed from.
     unsubscribed: bool,
     asked: bool,
@@ -75,8 +74,8 @@ struct Subscribe {
     /// The end of `--snapshot`'s quiet, see [`Subscribe::quiet_at`].
     quiet_at: Option<Instant>,
     finish_by: Option<Instant>,
-    /// A reconnect found no session: what was published in between is missing.
-    gap: bool,
+    /// The worst that a reconnect found: what was published in between is missing, or may be.
+    gap: Gap,
     epoch: (Instant, u64),
 }
 
@@ -101,7 +100,7 @@ pub fn machine(endpoint: &Endpoint, options: &config::Subscribe, world: World) -
         waiting: VecDeque::new(),
         last: None,
         step: Step::Asking,
-        unanswered: 0,
+        subscribed: options.filters.is_empty(),
         unsubscribed: options.unsubscribe.is_empty(),
         asked: false,
         granted: false,
@@ -113,7 +112,7 @@ pub fn machine(endpoint: &Endpoint, options: &config::Subscribe, world: World) -
         removing: HashMap::new(),
         quiet_at: None,
         finish_by: None,
-        gap: false,
+        gap: Gap::None,
         epoch: world.started,
         options: options.clone(),
     };
@@ -130,11 +129,9 @@ impl Subscribe {
         let options = &self.options;
         let mut result = Ok(());
         if !options.unsubscribe.is_empty() {
-            self.unanswered += 1;
             result = session.unsubscribe(&options.unsubscribe, &options.unsubscribe_user_properties, now);
         }
         if result.is_ok() && !options.filters.is_empty() {
-            self.unanswered += 1;
             let properties = &options.subscribe_user_properties;
             result = session.subscribe(&options.filters, options.subscription_id, properties, now);
         }
@@ -144,8 +141,8 @@ impl Subscribe {
     }
 
     fn answered(&mut self, driver: &mut Driver, now: Instant) {
-        self.unanswered = self.unanswered.saturating_sub(1);
-        if self.unanswered > 0 || self.step != Step::Asking || driver.is_over() {
+        let all = self.subscribed && self.unsubscribed;
+        if !all || self.step != Step::Asking || driver.is_over() {
             return;
         }
         self.step = Step::Running;
@@ -265,6 +262,13 @@ impl Subscribe {
         }
     }
 
+    /// All is written, and the N-th message still waits for its PUBREL.
+    fn lacks_handshake(&self, driver: &Driver) -> bool {
+        let written = self.waiting.is_empty() && self.out.pending().is_empty();
+        let open = self.last.is_some_and(|token| !driver.client.session.is_complete(token));
+        self.step == Step::Finishing && written && open
+    }
+
     fn unmet(&self, driver: &Driver) -> Option<Failure> {
         let count = self.options.count.filter(|count| self.received < *count)?;
         let text = format!("{}: {} of {count} messages received", driver.client.url(), self.received);
@@ -275,43 +279,20 @@ impl Subscribe {
 /// PUBLISHes of QoS 1 and 2 that the server may send ahead of our acknowledgements.
 const RECEIVE_MAXIMUM: u16 = 1000;
 
-const GAP: &str = "the session was lost with the connection: what was published in between is missing";
-
-/// What became of a message.
-#[derive(Debug, PartialEq, Eq)]
-enum Shown {
-    /// So many bytes are in the buffer.
-    Printed(u64),
-    /// It is not wanted on stdout, and is acknowledged like the others.
-    Filtered,
-    /// It comes after the end.
-    Beyond,
-    /// It ends the run, and is not printed (`--retained-only`).
-    End,
-    /// `--strict`.
-    Refused(String),
-}
-
-fn show(
-    options: &config::Subscribe,
-    printer: &mut Printer,
-    out: &mut OutBuffer,
-    publish: &Publish<'_>,
-    micros: u64,
-) -> Shown {
-    if options.retained_only && !publish.retain {
-        return Shown::End;
-    }
-    let unwanted = (options.no_retained && publish.retain) || (options.snapshot.is_some() && !publish.retain);
-    if unwanted || options.filter_out.iter().any(|filter| topic::matches(filter, publish.topic)) {
-        return Shown::Filtered;
-    }
-    let before = out.pending().len();
-    match printer.print(out.tail(), publish, micros) {
-        Ok(()) => Shown::Printed((out.pending().len() - before) as u64),
-        Err(text) => Shown::Refused(text),
+/// What is said of a gap.
+fn describe(gap: Gap) -> Option<&'static str> {
+    match gap {
+        Gap::None => None,
+        Gap::Possible => Some(
+            "the session may have been lost with a connection that got no CONNACK: what was published in between may be missing",
+        ),
+        Gap::Open => {
+            Some("the session was lost with the connection: what was published in between is missing")
+        }
     }
 }
+
+const SENT_AGAIN: &str = "the last message is written, but the server may send it again";
 
 /// The session itself refuses.
 fn refuse(refusal: &Refusal, driver: &mut Driver, doing: &str, now: Instant) {
@@ -340,11 +321,15 @@ impl Command for Subscribe {
         self.finish_when_done(driver, now);
     }
 
-    fn handle_accepted(&mut self, gap: bool, driver: &mut Driver, now: Instant) {
-        // At the end nothing more is wanted.
-        if gap && self.step != Step::Finishing {
-            self.gap = true;
-            warn!("{}: {GAP}", driver.client.url());
+    fn handle_accepted(&mut self, gap: Gap, driver: &mut Driver, now: Instant) {
+        // At the end nothing more is wanted. What is only possible is said once.
+        if let Some(text) = describe(gap).filter(|_| self.step != Step::Finishing) {
+            if gap > self.gap || gap == Gap::Open {
+                warn!("{}: {text}", driver.client.url());
+            }
+            self.gap = self.gap.max(gap);
+            // The session asks for the subscriptions once more.
+            self.subscribed = self.options.filters.is_empty();
         }
         if self.step == Step::Running {
             self.begin_quiet(now);
@@ -396,6 +381,7 @@ impl Command for Subscribe {
         if let Some(failure) = failure {
             return driver.fail(failure, now);
         }
+        self.subscribed = true;
         self.answered(driver, now);
     }
 
@@ -435,13 +421,11 @@ impl Command for Subscribe {
             self.quiet_at = None;
             self.begin_finish(driver, now);
         } else if self.finish_by.is_some_and(|at| at <= now) {
-            if self.last.is_some_and(|token| !driver.client.session.is_complete(token)) {
+            if self.lacks_handshake(driver) {
                 let url = driver.client.url();
-                warn!(
-                    "{url}: no PUBREL in time: the last message is written, but the server may send it again"
-                );
+                warn!("{url}: no PUBREL in time: {SENT_AGAIN}");
             }
-            driver.finish(now);
+            driver.handle_late(now);
         }
     }
 
@@ -464,7 +448,13 @@ impl Command for Subscribe {
 
     fn take_outcome(&mut self, driver: &mut Driver) -> Result<(), Failure> {
         let shortfall = self.shortfall();
-        if let Some(mut failure) = driver.failure().take() {
+        let mut failure = driver.failure().take();
+        if shortfall.is_none() && self.lacks_handshake(driver) {
+            // All that was asked for is on stdout. Where the time was over, that was said.
+            let failure = failure.take().filter(|_| !driver.is_late());
+            failure.inspect(|failure| warn!("{}: {SENT_AGAIN}", failure.text));
+        }
+        if let Some(mut failure) = failure {
             if let Some(left) = shortfall.filter(|_| failure.kind != Kind::Unreachable) {
                 failure.text.push_str(&format!("; {left}"));
             }
@@ -483,10 +473,9 @@ impl Command for Subscribe {
         if let Some(unmet) = self.unmet(driver) {
             return Err(unmet);
         }
-        if self.gap {
-            let text = format!("{}: {GAP}", driver.client.url());
-            return Err(Failure::new(Kind::Lost, text));
+        match describe(self.gap) {
+            Some(text) => Err(Failure::new(Kind::Lost, format!("{}: {text}", driver.client.url()))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -6,10 +6,10 @@ use log::warn;
 
 use crate::{
     config::{self, Shape},
-    mode::World,
+    mode::{OutBuffer, World},
     proto::{
         format::{Message, Template, Written},
-        mqtt::packet::Publish,
+        mqtt::{packet::Publish, topic},
     },
 };
 
@@ -95,5 +95,42 @@ impl Printer {
         if !std::mem::replace(&mut self.warned, true) {
             warn!("{text}");
         }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// So many bytes are in the buffer.
+    Printed(u64),
+    /// It is not wanted on stdout, and is acknowledged like the others.
+    Filtered,
+    /// It comes after the end.
+    Beyond,
+    /// It ends the run, and is not printed (`--retained-only`).
+    End,
+    /// `--strict`.
+    Refused(String),
+}
+
+/// Prints a message where it is wanted.
+pub fn show(
+    options: &config::Subscribe,
+    printer: &mut Printer,
+    out: &mut OutBuffer,
+    publish: &Publish<'_>,
+    micros: u64,
+) -> Shown {
+    if options.retained_only && !publish.retain {
+        return Shown::End;
+    }
+    let unwanted = (options.no_retained && publish.retain) || (options.snapshot.is_some() && !publish.retain);
+    if unwanted || options.filter_out.iter().any(|filter| topic::matches(filter, publish.topic)) {
+        return Shown::Filtered;
+    }
+    let before = out.pending().len();
+    match printer.print(out.tail(), publish, micros) {
+        Ok(()) => Shown::Printed((out.pending().len() - before) as u64),
+        Err(text) => Shown::Refused(text),
     }
 }

@@ -76,6 +76,10 @@ pub struct Entry {
     pub message: Option<Message>,
     /// PUBREC's reason.
     pub reason: u8,
+    /// Past PUBREC, and the session in which that came may be lost.
+    doubt: bool,
+    /// It is counted among those that may be doubled.
+    doubled: bool,
     prev: u32,
     next: u32,
 }
@@ -106,6 +110,8 @@ pub struct Outgoing {
     release: List,
     waiting: u32,
     waiting_len: usize,
+    doubled: u64,
+    unknown: u64,
 }
 
 impl Default for Outgoing {
@@ -118,6 +124,8 @@ impl Default for Outgoing {
             release: List::EMPTY,
             waiting: NIL,
             waiting_len: 0,
+            doubled: 0,
+            unknown: 0,
         }
     }
 }
@@ -133,9 +141,14 @@ impl Outgoing {
         self.len() == 0
     }
 
-    /// How many have neither PUBACK nor PUBREC.
-    pub fn undelivered(&self) -> usize {
-        self.publish.len
+    /// How many were sent anew, or again where the session may have been lost, all in all; each counts once.
+    pub fn doubled(&self) -> u64 {
+        self.doubled
+    }
+
+    /// How many are through, all in all, whose session was lost between PUBREC and PUBCOMP, or may have been.
+    pub fn unknown(&self) -> u64 {
+        self.unknown
     }
 
     /// How many count against the window of this connection.
@@ -165,8 +178,18 @@ impl Outgoing {
 
     /// Takes in a PUBLISH just queued. Nothing may be waiting and `pkid` must be unused.
     pub fn insert(&mut self, id: PublishId, pkid: u16, message: Message, serial: u64) {
-        let entry =
-            Entry { id, pkid, serial, sent: false, message: Some(message), reason: 0, prev: NIL, next: NIL };
+        let entry = Entry {
+            id,
+            pkid,
+            serial,
+            sent: false,
+            message: Some(message),
+            reason: 0,
+            doubt: false,
+            doubled: false,
+            prev: NIL,
+            next: NIL,
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = entry;
@@ -205,6 +228,7 @@ impl Outgoing {
         self.no_longer_waiting(slot);
         let entry = &mut self.slots[slot as usize];
         let (done, released) = ((entry.id, entry.reason), entry.message.take().is_none());
+        self.unknown += u64::from(entry.doubt);
         let list = if released { &mut self.release } else { &mut self.publish };
         unlink(&mut self.slots, list, slot);
         self.free.push(slot);
@@ -239,23 +263,41 @@ impl Outgoing {
     /// The server has lost the session: those past PUBREC are through (their order of acceptance and PUBREC's
     /// reason), the others are as if never sent. How many of those had been sent comes second.
     pub fn handle_session_lost(&mut self) -> (Vec<(PublishId, u8)>, u64) {
+        self.doubt_released();
         let through = self.released().into_iter().filter_map(|pkid| self.remove(pkid)).collect();
-        let mut doubled = 0;
+        let doubled = self.count_doubled(QoS::AtLeastOnce);
         let mut slot = self.publish.head;
         while let Some(entry) = self.slots.get_mut(slot as usize) {
-            doubled += u64::from(std::mem::take(&mut entry.sent));
+            entry.sent = false;
             slot = entry.next;
         }
         (through, doubled)
     }
 
-    /// How many QoS 2 PUBLISHes were sent and have no PUBREC.
-    pub fn undelivered_qos2(&self) -> u64 {
-        let (mut slot, mut count) = (self.publish.head, 0);
-        while let Some(entry) = self.slots.get(slot as usize) {
-            let message = entry.message.as_ref().filter(|_| entry.sent);
-            count += u64::from(message.is_some_and(|message| message.qos == QoS::ExactlyOnce));
+    /// The server may have lost the session: how many QoS 2 PUBLISHes were sent and have no PUBREC. A server that
+    /// has lost it takes them for new ones, and of those past PUBREC it may know nothing.
+    pub fn handle_session_in_doubt(&mut self) -> u64 {
+        self.doubt_released();
+        self.count_doubled(QoS::ExactlyOnce)
+    }
+
+    fn doubt_released(&mut self) {
+        let mut slot = self.release.head;
+        while let Some(entry) = self.slots.get_mut(slot as usize) {
+            entry.doubt = true;
             slot = entry.next;
+        }
+    }
+
+    /// How many PUBLISHes of at least that QoS were sent and have neither PUBACK nor PUBREC.
+    fn count_doubled(&mut self, least: QoS) -> u64 {
+        let (mut slot, mut count) = (self.publish.head, 0);
+        while let Some(entry) = self.slots.get_mut(slot as usize) {
+            slot = entry.next;
+            if entry.sent && entry.message.as_ref().is_some_and(|message| message.qos >= least) {
+                count += 1;
+                self.doubled += u64::from(!std::mem::replace(&mut entry.doubled, true));
+            }
         }
         count
     }
@@ -378,10 +420,11 @@ mod tests {
         assert!(!store.release(1, 0, 6), "a second PUBREC changes nothing");
         assert_eq!(store.released(), [3, 1]);
         assert_eq!(store.oldest(), [Some(2), Some(4)]);
-        assert_eq!((store.len(), store.undelivered()), (3, 1));
+        assert_eq!(store.len(), 3);
         store.handle_lost(2);
         let (through, doubled) = store.handle_session_lost();
         assert_eq!((through, doubled), (vec![(2, 0), (0, 0x10)], 1));
+        assert_eq!((store.unknown(), store.doubled()), (2, 1));
         assert_eq!(waiting(&mut store), [(2, false)]);
     }
 
@@ -403,7 +446,7 @@ mod tests {
         store.handle_lost(3);
         assert!(store.release(2, 0, 4));
         assert!(store.release(1, 0, 5));
-        assert_eq!((store.on_wire(), store.undelivered()), (2, 1));
+        assert_eq!((store.on_wire(), store.len()), (2, 3));
         assert_eq!(waiting(&mut store), [(3, true)]);
         assert_eq!(store.released(), [2, 1]);
     }

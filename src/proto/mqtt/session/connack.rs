@@ -70,15 +70,16 @@ impl State {
         self.timers.keep_alive = (keep_alive != 0).then(|| Duration::from_secs(u64::from(keep_alive)));
         self.connack = properties;
         let reconnected = std::mem::replace(&mut self.ever_connected, true);
-        let doubt = std::mem::take(&mut self.doubt);
+        let doubt = std::mem::take(&mut self.doubt) && session_present;
         let doubled = if session_present { self.resume(doubt) } else { self.begin_anew() };
-        Some(Event::Connected { session_present, reconnected, doubled })
+        Some(Event::Connected { session_present, reconnected, doubt, doubled })
     }
 
     /// The server has kept the session: PUBREL and PUBLISH again (MQTT 5.0 section 4.4), and what had no answer.
     ///
     /// In doubt it may be a session that began with a CONNECT whose CONNACK never came. Such a one has no
-    /// subscriptions, takes a repeated PUBLISH at QoS 2 for a new one, and uses packet identifiers of its own.
+    /// subscriptions, takes a repeated PUBLISH at QoS 2 for a new one, knows nothing of those past PUBREC, and uses
+    /// packet identifiers of its own.
     fn resume(&mut self, doubt: bool) -> u64 {
         for pkid in self.outgoing.released() {
             if let Some(serial) = self.queue_ack(codec::AckType::PubRel, pkid, 0) {
@@ -88,8 +89,7 @@ impl State {
         self.repeat_requests();
         let mut doubled = 0;
         if doubt {
-            doubled = self.outgoing.undelivered_qos2();
-            self.doubled += doubled;
+            doubled = self.outgoing.handle_session_in_doubt();
             self.received.values_mut().for_each(|received| received.doubt = true);
             self.renew_subscriptions_in_doubt();
         }
@@ -101,12 +101,8 @@ impl State {
     fn begin_anew(&mut self) -> u64 {
         self.received.clear();
         let (through, doubled) = self.outgoing.handle_session_lost();
-        // Past PUBREC, but what was not completely acknowledged is part of the session that is gone (MQTT 5.0
-        // section 4.1): mosquitto passes a message on at PUBREL.
-        self.unknown += through.len() as u64;
         let through = through.into_iter().map(|(id, reason)| Event::Acknowledged { id, reason, text: None });
         self.events.extend(through);
-        self.doubled += doubled;
         self.renew_subscriptions();
         self.send_waiting();
         doubled

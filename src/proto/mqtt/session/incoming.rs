@@ -96,14 +96,19 @@ impl State {
             Err(error) => Err(error),
         };
         decoded.map(Some).map_err(|error| {
+            let above = matches!(error, codec::Error::TooLarge(..));
             let mut what = error.to_string();
-            if matches!(error, codec::Error::TooLarge(..)) {
+            if above {
                 what = format!("{what}, where the limit is {}", self.options.max_packet);
             }
             if self.phase == Phase::Connecting {
                 what = format!("{what}: received {}", beginning(rest));
             }
-            self.violated(error.reason(), what)
+            let mut event = self.violated(error.reason(), what);
+            if let Some(Event::Violated { too_large, .. }) = &mut event {
+                *too_large = above;
+            }
+            event
         })
     }
 

@@ -116,8 +116,7 @@ struct State {
     pings: VecDeque<Ping>,
     qos0_accepted: u64,
     qos0_confirmed: u64,
-    unknown: u64,
-    doubled: u64,
+    qos0_unknown: u64,
     timers: Timers,
 }
 
@@ -149,8 +148,7 @@ impl Session {
             pings: VecDeque::new(),
             qos0_accepted: 0,
             qos0_confirmed: 0,
-            unknown: 0,
-            doubled: 0,
+            qos0_unknown: 0,
             timers: Timers::default(),
             options,
         };
@@ -203,20 +201,17 @@ impl Session {
         self.state.qos0_accepted - self.state.qos0_confirmed
     }
 
-    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, and those at QoS 2 between PUBREC and PUBCOMP
-    /// when the session was, all in all.
+    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, and those at QoS 2 that are through but were
+    /// between PUBREC and PUBCOMP when the session was lost or may have been: all in all, each once. Until PUBCOMP
+    /// the latter are part of the session (MQTT 5.0 section 4.1): mosquitto passes a message on at PUBREL.
     pub fn unknown(&self) -> u64 {
-        self.state.unknown
+        self.state.qos0_unknown + self.state.outgoing.unknown()
     }
 
-    /// QoS 1 and 2 PUBLISHes without PUBACK or PUBREC.
-    pub fn undelivered(&self) -> u64 {
-        self.state.outgoing.undelivered() as u64
-    }
-
-    /// PUBLISHes sent anew after a lost session, all in all.
+    /// PUBLISHes sent anew after a lost session, and those at QoS 2 sent again where it may have been lost: all in
+    /// all, each once.
     pub fn possibly_doubled(&self) -> u64 {
-        self.state.doubled
+        self.state.outgoing.doubled()
     }
 
     /// A fresh transport: CONNECT is queued. `connack_by` is when CONNACK must have come.
@@ -355,7 +350,7 @@ impl State {
         self.sent.reset();
         self.aliases.clear();
         self.pings.clear();
-        self.unknown += self.qos0_accepted - self.qos0_confirmed;
+        self.qos0_unknown += self.qos0_accepted - self.qos0_confirmed;
         self.qos0_confirmed = self.qos0_accepted;
         self.timers.end();
         self.events.retain(|event| !matches!(event, Event::TimedOut(_)));
@@ -392,7 +387,7 @@ impl State {
             // Cannot fail: it is small, and if the server takes not even that, it hears nothing.
             let _ = self.queue(|out, version| codec::disconnect(out, version, reason, None, &[]));
         }
-        Some(Event::Violated { reason, what })
+        Some(Event::Violated { reason, what, too_large: false })
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {

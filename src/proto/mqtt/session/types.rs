@@ -112,6 +112,9 @@ pub enum Event<'a> {
         session_present: bool,
         /// Not the first connection of this process.
         reconnected: bool,
+        /// Present, but perhaps only since a CONNECT whose CONNACK never came: the server may have lost the session
+        /// before.
+        doubt: bool,
         /// PUBLISHes sent anew because the session was lost, or those at QoS 2 where it may have been lost unseen:
         /// these may be doubled.
         doubled: u64,
@@ -136,7 +139,12 @@ pub enum Event<'a> {
     Auth { reason: u8, method: Option<String>, data: Option<Bytes> },
     /// The server broke the standard, or sent what is above `max_packet` (0x95, with the topic where known).
     /// DISCONNECT with the reason (0x81, 0x82, 0x95) is queued; nothing more is read on this connection.
-    Violated { reason: u8, what: String },
+    Violated {
+        reason: u8,
+        what: String,
+        /// It is above `max_packet`.
+        too_large: bool,
+    },
     /// A limit ran out. The owner drops the connection.
     TimedOut(Timer),
 }

@@ -165,9 +165,10 @@ impl Owner {
 
 fn text(event: Event<'_>) -> String {
     match event {
-        Event::Connected { session_present, reconnected, doubled } => {
+        Event::Connected { session_present, reconnected, doubt, doubled } => {
             let mut text = "connected".to_owned();
-            for (flag, name) in [(session_present, " present"), (reconnected, " again")] {
+            for (flag, name) in [(session_present, " present"), (reconnected, " again"), (doubt, " in doubt")]
+            {
                 text += if flag { name } else { "" };
             }
             if doubled > 0 { format!("{text} doubled {doubled}") } else { text }
@@ -187,7 +188,7 @@ fn text(event: Event<'_>) -> String {
         Event::Refused { reason, text, .. } => format!("refused {reason:#04x} {}", text.unwrap_or_default()),
         Event::Disconnected { reason, .. } => format!("disconnected {reason:#04x}"),
         Event::Auth { reason, .. } => format!("auth {reason:#04x}"),
-        Event::Violated { reason, what } => format!("violated {reason:#04x}: {what}"),
+        Event::Violated { reason, what, .. } => format!("violated {reason:#04x}: {what}"),
         Event::TimedOut(timer) => format!("timed out: {timer:?}"),
     }
 }

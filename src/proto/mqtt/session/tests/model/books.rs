@@ -13,6 +13,8 @@ pub struct Outbound {
     pub doubled: u32,
     /// The broker refuses it.
     pub denied: bool,
+    /// The broker lost the session between PUBREC and PUBCOMP: one that passes it on at PUBREL may not have.
+    pub forgotten: bool,
     /// `Acknowledged` has come.
     pub through: bool,
 }
@@ -52,6 +54,9 @@ pub struct Tally {
     pub repeated: u64,
     pub doubled: u64,
     pub unknown: u64,
+    pub unknown_qos2: u64,
+    /// Those at QoS 2 that never were delivered.
+    pub vanished: u64,
     pub most_in_flight: u64,
     pub seconds: u64,
 }
@@ -70,6 +75,8 @@ impl Tally {
         self.repeated += other.repeated;
         self.doubled += other.doubled;
         self.unknown += other.unknown;
+        self.unknown_qos2 += other.unknown_qos2;
+        self.vanished += other.vanished;
         self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
         self.seconds += other.seconds;
         for qos in 0..3 {
@@ -79,19 +86,21 @@ impl Tally {
     }
 }
 
+type Newest = [[Option<Number>; 3]; 10];
+
 #[derive(Debug, Default)]
 pub struct Books {
     pub out: Vec<Outbound>,
     pub inbound: Vec<Inbound>,
-    /// The newest that came first time, by topic, QoS 0 and others apart.
-    newest_out: [[Option<Number>; 2]; 10],
-    newest_in: [[Option<Number>; 2]; 10],
+    /// The newest that came first time, by topic and by what keeps an order among itself.
+    newest_out: Newest,
+    newest_in: Newest,
     pub tally: Tally,
 }
 
 impl Books {
-    /// The broker takes a message as a new one.
-    pub fn deliver(&mut self, message: Number, qos: u8, topic: u8) -> Check {
+    /// The broker takes a message as a new one, and passes it on: at QoS 2 perhaps `late`, at PUBREL.
+    pub fn deliver(&mut self, message: Number, qos: u8, topic: u8, late: bool) -> Check {
         let Some(fate) = self.out.get_mut(message) else {
             return Err(format!("message {message} was never published"));
         };
@@ -114,7 +123,7 @@ impl Books {
         if twice {
             return Ok(());
         }
-        in_order(&mut self.newest_out, message, qos, topic)
+        in_order(&mut self.newest_out, message, if late { 2 } else { qos.min(1) }, topic)
     }
 
     /// `Acknowledged`: once, for what was delivered or denied.
@@ -123,7 +132,7 @@ impl Books {
         if std::mem::replace(&mut fate.through, true) {
             return Err(format!("message {message} is acknowledged twice"));
         }
-        if fate.qos == 0 || fate.denied != (reason >= 0x80) || (fate.delivered == 0 && !fate.denied) {
+        if fate.qos == 0 || fate.denied != (reason >= 0x80) || !fate.is_settled() {
             return Err(format!("message {message} is acknowledged with {reason:#04x}, but {fate:?}"));
         }
         Ok(())
@@ -148,16 +157,27 @@ impl Books {
                 Err(format!("message {message} is shown twice: {fate:?}"))
             };
         }
-        in_order(&mut self.newest_in, message, qos, topic)
+        in_order(&mut self.newest_in, message, qos.min(1), topic)
     }
 
-    /// All is quiet: nothing is missing.
-    pub fn check_end(&self) -> Check {
+    /// All is quiet: nothing is missing but what a broker forgot, and the client says that so many may be missing
+    /// (`unknown`, of all QoS), and so many `doubled`.
+    pub fn check_end(&mut self, unknown: u64, doubled: u64) -> Check {
+        let (mut vanished, mut twice) = (0, 0);
         for (message, fate) in self.out.iter().enumerate().filter(|(_, fate)| fate.qos > 0) {
-            if !fate.through || (fate.delivered == 0 && !fate.denied) {
+            if !fate.through || !fate.is_settled() {
                 return Err(format!("message {message} to the broker is lost: {fate:?}"));
             }
+            vanished += u64::from(fate.delivered == 0 && !fate.denied);
+            twice += u64::from(fate.doubled > 0);
         }
+        if vanished + self.tally.unknown > unknown {
+            return Err(format!("{vanished} messages at QoS 2 are lost in silence: {unknown} unknown"));
+        }
+        if doubled < twice || doubled > self.out.len() as u64 {
+            return Err(format!("{doubled} of {} may be doubled, where {twice} may", self.out.len()));
+        }
+        self.tally.vanished = vanished;
         for (message, fate) in self.inbound.iter().enumerate().filter(|(_, fate)| fate.qos > 0) {
             if fate.owed && !fate.swallowed && fate.shown == 0 {
                 return Err(format!("message {message} to the client is lost: {fate:?}"));
@@ -167,8 +187,15 @@ impl Books {
     }
 }
 
-fn in_order(newest: &mut [[Option<Number>; 2]; 10], message: Number, qos: u8, topic: u8) -> Check {
-    let newest = &mut newest[usize::from(topic)][usize::from(qos > 0)];
+impl Outbound {
+    /// Delivered, or with a reason not to be.
+    fn is_settled(&self) -> bool {
+        self.delivered > 0 || self.denied || self.forgotten
+    }
+}
+
+fn in_order(newest: &mut Newest, message: Number, lane: u8, topic: u8) -> Check {
+    let newest = &mut newest[usize::from(topic)][usize::from(lane)];
     if let Some(before) = newest.replace(message).filter(|before| *before > message) {
         return Err(format!("message {message} comes after {before}, of the same topic"));
     }

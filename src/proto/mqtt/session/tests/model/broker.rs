@@ -204,9 +204,14 @@ impl Broker {
         let version = self.version;
         let ack = |first, id, reason| peer::ack(version, first, id, reason);
         match &packet {
-            Sent::Publish { .. } => return connection.published(&packet, kept, version, books),
+            Sent::Publish { .. } => return connection.published(&packet, kept, &self.setup, books),
             &Sent::PubRel(id) => {
-                let reason = if kept.received.remove(&id).is_some() { 0 } else { 0x92 };
+                let message = kept.received.remove(&id);
+                if let Some(message) = message.filter(|_| self.setup.late) {
+                    let topic = books.out[message].topic;
+                    books.deliver(message, 2, topic, true)?;
+                }
+                let reason = if message.is_some() { 0 } else { 0x92 };
                 connection.say(QOS2, ack(peer::PUBCOMP, id, reason), Told::PubComp(id));
             }
             &Sent::PubAck(id) => kept.done(id, 1, false, books)?,
@@ -290,15 +295,16 @@ impl Connection {
     }
 
     /// A message of the client's.
-    fn published(&mut self, packet: &Sent, kept: &mut Kept, version: Version, books: &mut Books) -> Check {
+    fn published(&mut self, packet: &Sent, kept: &mut Kept, setup: &Setup, books: &mut Books) -> Check {
+        let version = setup.version;
         let &Sent::Publish { qos, topic, alias, id, message, .. } = packet else { return Ok(()) };
         let topic = self.topic(topic, alias).ok_or_else(|| format!("{packet:?}: no such alias"))?;
         let before = kept.received.get(&id).filter(|_| qos > 0);
         if let Some(other) = before.filter(|before| **before != message) {
             return Err(format!("{packet:?}: the identifier stands for message {other}"));
         }
-        if before.is_none() {
-            books.deliver(message, qos, topic)?;
+        if before.is_none() && !(qos == 2 && setup.late) {
+            books.deliver(message, qos, topic, false)?;
         }
         let reason = if books.out[message].denied { 0x97 } else { 0 };
         if qos == 2 && reason == 0 {

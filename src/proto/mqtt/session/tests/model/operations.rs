@@ -50,6 +50,8 @@ pub struct Setup {
     pub receive_maximum: u16,
     pub keep_alive: u16,
     pub first_pkid: u16,
+    /// The broker passes on a message at QoS 2 when PUBREL comes, as mosquitto does, and not at PUBLISH.
+    pub late: bool,
     /// Thousands of messages at once, for the windows of that size.
     pub crowded: bool,
 }
@@ -66,6 +68,7 @@ impl Setup {
             receive_maximum: if version == Version::V5 { random.maximum() } else { 65_535 },
             keep_alive: [0, 5, 60][random.below(3) as usize],
             first_pkid: if random.chance(2) { 65_530 } else { 1 },
+            late: random.chance(2),
             crowded: random.chance(200),
         };
         let most = if random.chance(10) { 3000 } else { 400 };

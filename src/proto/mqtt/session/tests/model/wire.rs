@@ -22,7 +22,10 @@ enum Use {
     },
     /// PUBREC has come, as so-manieth of all.
     Release {
+        message: Number,
         order: u64,
+        /// The client cannot know that the session in which it came is still there.
+        doubt: bool,
     },
     Subscribe,
     Unsubscribe,
@@ -40,12 +43,20 @@ impl Held {
     fn new(what: Use, connection: u64) -> Held {
         Held { what, connection, published: connection }
     }
+
+    fn is_in_doubt(&self) -> bool {
+        matches!(self.what, Use::Release { doubt: true, .. })
+    }
 }
 
 #[derive(Default)]
 pub struct Wire {
     connection: u64,
     connect: bool,
+    /// An answer to CONNECT was heard.
+    heard: bool,
+    /// A CONNECT without one has followed the last CONNACK.
+    doubt: bool,
     /// CONNACK was heard, and no DISCONNECT.
     pub accepted: bool,
     ended: bool,
@@ -74,7 +85,9 @@ pub struct Wire {
 impl Wire {
     pub fn begin(&mut self) {
         self.connection += 1;
+        self.doubt |= self.connect && !self.heard && self.session != 0;
         self.connect = false;
+        self.heard = false;
         self.accepted = false;
         self.ended = false;
         self.on_wire = 0;
@@ -150,7 +163,7 @@ impl Wire {
 
     fn release(&mut self, id: u16) -> Check {
         match self.held.get_mut(&id) {
-            Some(Held { what: Use::Release { order }, connection, .. })
+            Some(Held { what: Use::Release { order, .. }, connection, .. })
                 if *connection != self.connection && *order > self.newest_release =>
             {
                 *connection = self.connection;
@@ -200,21 +213,24 @@ impl Wire {
     pub fn told(&mut self, packet: &Told, bound: u16, books: &mut Books) {
         match *packet {
             Told::ConnAck { present, session, receive_maximum } => {
-                self.accepted = true;
+                (self.accepted, self.heard) = (true, true);
                 self.window = usize::from(receive_maximum.min(bound));
+                let doubt = std::mem::take(&mut self.doubt);
+                self.doubt_released(doubt || !present, self.session != session, books);
                 if !present {
                     self.session_lost(books);
                 } else if self.session != session && self.session != 0 {
                     // It began on a connection whose CONNACK never came.
                     books.tally.losses_hidden += 1;
-                    self.doubled += self.may_double(books)[1];
+                    self.doubled += self.may_double(2, books);
                     self.stale.append(&mut self.received);
                 }
                 self.session = session;
             }
             // A DISCONNECT of ours that was queued before this or a refusal came may still leave; nothing else may.
             Told::Disconnect => self.accepted = false,
-            Told::Refused | Told::Publish { qos: 0, .. } | Told::PingResp => {}
+            Told::Refused => self.heard = true,
+            Told::Publish { qos: 0, .. } | Told::PingResp => {}
             Told::Publish { qos, id, message, dup } => {
                 self.arrived[usize::from(qos) - 1].push_back((id, message));
                 if qos == 2 {
@@ -233,13 +249,17 @@ impl Wire {
             Told::PubRec(id, reason) if reason < 0x80 => {
                 self.releases += 1;
                 if let Some(held) = self.held.get_mut(&id) {
-                    held.what = Use::Release { order: self.releases };
-                    held.connection = 0;
+                    if let Use::Publish { message, .. } = held.what {
+                        held.what = Use::Release { message, order: self.releases, doubt: false };
+                        held.connection = 0;
+                    }
                 }
             }
             Told::PubAck(id, _) | Told::PubRec(id, _) | Told::PubComp(id) => {
                 // What was published on an earlier connection does not count on this one (MQTT 5.0 section 4.9).
                 let held = self.held.remove(&id);
+                let unknown = held.as_ref().is_some_and(Held::is_in_doubt);
+                books.tally.unknown_qos2 += u64::from(unknown);
                 let counts = held.is_some_and(|held| held.published == self.connection);
                 self.on_wire -= usize::from(counts);
             }
@@ -247,26 +267,37 @@ impl Wire {
         }
     }
 
-    /// What was handed out may be delivered once more.
-    /// How many at QoS 1 and 2.
-    fn may_double(&mut self, books: &mut Books) -> [u64; 2] {
-        let mut counts = [0; 2];
+    /// A session that the client doubts, or the broker lost, may not have had these released.
+    fn doubt_released(&mut self, doubts: bool, lost: bool, books: &mut Books) {
         for held in self.held.values_mut() {
-            if let Use::Publish { message, qos, handed: true } = held.what {
-                books.out[message].doubled += 1;
-                counts[usize::from(qos) - 1] += 1;
+            if let Use::Release { message, doubt, .. } = &mut held.what {
+                *doubt |= doubts;
+                books.out[*message].forgotten |= lost;
             }
         }
-        counts
+    }
+
+    /// What was handed out may be delivered once more: how many at that QoS or above.
+    fn may_double(&mut self, least: u8, books: &mut Books) -> u64 {
+        let mut count = 0;
+        for held in self.held.values_mut() {
+            match held.what {
+                Use::Publish { message, qos, handed: true } if qos >= least => {
+                    books.out[message].doubled += 1;
+                    count += 1;
+                }
+                _ => {}
+            }
+        }
+        count
     }
 
     fn session_lost(&mut self, books: &mut Books) {
-        self.doubled += self.may_double(books).iter().sum::<u64>();
+        self.doubled += self.may_double(1, books);
         self.received.clear();
         self.stale.clear();
-        // The broker may have passed on at PUBREL what it had not yet.
-        let between = self.held.values().filter(|held| matches!(held.what, Use::Release { .. }));
-        books.tally.unknown += between.count() as u64;
+        let between = self.held.values().filter(|held| held.is_in_doubt());
+        books.tally.unknown_qos2 += between.count() as u64;
         self.held.retain(|_, held| match &mut held.what {
             Use::Publish { handed, .. } => {
                 *handed = false;

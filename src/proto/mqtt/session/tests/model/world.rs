@@ -152,9 +152,15 @@ impl World {
         self.session.handle_lost(self.now);
         self.books.tally.unknown += self.unconfirmed.len() as u64;
         self.unconfirmed.clear();
+        self.check_unknown(0)
+    }
+
+    fn check_unknown(&self, unconfirmed: u64) -> Check {
         let (unknown, left) = (self.session.unknown(), self.session.unconfirmed());
-        if (unknown, left) != (self.books.tally.unknown, 0) {
-            return Err(format!("{unknown} messages unknown, not {}", self.books.tally.unknown));
+        let tally = &self.books.tally;
+        if (unknown, left) != (tally.unknown + tally.unknown_qos2, unconfirmed) {
+            let (qos0, qos2) = (tally.unknown, tally.unknown_qos2);
+            return Err(format!("{unknown} messages unknown, not {qos0} at QoS 0 and {qos2} at QoS 2"));
         }
         Ok(())
     }
@@ -411,6 +417,7 @@ impl World {
         if self.broker.subscriptions().is_some_and(|has| *has != self.wanted) {
             return Err(format!("subscribed to {:?}, not {:?}", self.broker.subscriptions(), self.wanted));
         }
-        self.books.check_end()
+        self.check_unknown(0)?;
+        self.books.check_end(self.session.unknown(), self.session.possibly_doubled())
     }
 }
