@@ -1,6 +1,9 @@
 //! SUBSCRIBE, UNSUBSCRIBE, AUTH and DISCONNECT.
 
-use std::time::Instant;
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Instant,
+};
 
 use super::{Event, Phase, Refusal, Session, State, codec};
 use crate::proto::mqtt::packet::{Acks, Filter, Version};
@@ -28,19 +31,22 @@ pub(super) enum Kind {
     Unsubscribe { filters: Vec<String>, user_properties: Vec<(String, String)> },
 }
 
-impl Request {
-    fn asks_for(&self, name: &str) -> bool {
-        match &self.kind {
-            Kind::Subscribe(subscription) => subscription.filters.iter().any(|filter| filter.filter == name),
-            Kind::Unsubscribe { .. } => false,
-        }
-    }
+/// The filters that SUBSCRIBEs under way ask for. A set, as the others here: a SUBSCRIBE may have 65,535 of them and more.
+fn asked_for(requests: &VecDeque<Request>) -> HashSet<&str> {
+    let subscribes = requests.iter().filter_map(|request| match &request.kind {
+        Kind::Subscribe(subscription) => Some(&subscription.filters),
+        Kind::Unsubscribe { .. } => None,
+    });
+    subscribes.flatten().map(|filter| filter.filter.as_str()).collect()
 }
 
 /// Forgets subscriptions by their filters.
-fn forget(subscriptions: &mut Vec<Subscription>, gone: impl Fn(&str) -> bool) {
+fn forget(subscriptions: &mut Vec<Subscription>, gone: &HashSet<&str>) {
+    if gone.is_empty() {
+        return;
+    }
     for subscription in subscriptions.iter_mut() {
-        subscription.filters.retain(|filter| !gone(&filter.filter));
+        subscription.filters.retain(|filter| !gone.contains(filter.filter.as_str()));
     }
     subscriptions.retain(|subscription| !subscription.filters.is_empty());
 }
@@ -49,7 +55,8 @@ impl State {
     fn subscribe(&mut self, subscription: Subscription) -> Result<(), Refusal> {
         self.check_subscription(&subscription)?;
         self.request(Kind::Subscribe(subscription.clone()))?;
-        forget(&mut self.subscriptions, |filter| subscription.filters.iter().any(|new| new.filter == filter));
+        let again = subscription.filters.iter().map(|filter| filter.filter.as_str()).collect();
+        forget(&mut self.subscriptions, &again);
         self.subscriptions.push(subscription);
         Ok(())
     }
@@ -119,9 +126,8 @@ impl State {
     /// again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
     pub fn renew_subscriptions_in_doubt(&mut self) {
         for mut subscription in self.subscriptions.clone() {
-            let asked =
-                |filter: &Filter| self.requests.iter().any(|request| request.asks_for(&filter.filter));
-            subscription.filters.retain(|filter| !asked(filter));
+            let asked = asked_for(&self.requests);
+            subscription.filters.retain(|filter| !asked.contains(filter.filter.as_str()));
             if subscription.filters.is_empty() {
                 continue;
             }
@@ -165,11 +171,13 @@ impl State {
         if filters.len() != acks.reasons.len() {
             return self.violated(0x82, "SUBACK with another number of reasons than filters".to_owned());
         }
-        forget(&mut self.subscriptions, |filter| {
-            let mut answers = filters.iter().zip(&acks.reasons);
-            let refused = answers.any(|(asked, &reason)| asked.filter == filter && reason >= 0x80);
-            refused && !self.requests.iter().any(|request| request.asks_for(filter))
-        });
+        let refused = filters.iter().zip(&acks.reasons).filter(|(_, reason)| **reason >= 0x80);
+        let mut refused: HashSet<&str> = refused.map(|(filter, _)| filter.filter.as_str()).collect();
+        if !refused.is_empty() {
+            let asked = asked_for(&self.requests);
+            refused.retain(|filter| !asked.contains(filter));
+        }
+        forget(&mut self.subscriptions, &refused);
         Some(Event::Subscribed { filters, reasons: acks.reasons, text: acks.text })
     }
 
@@ -232,7 +240,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let user_properties = user_properties.to_vec();
         self.state.request(Kind::Unsubscribe { filters: filters.to_vec(), user_properties })?;
-        forget(&mut self.state.subscriptions, |filter| filters.iter().any(|gone| gone == filter));
+        forget(&mut self.state.subscriptions, &filters.iter().map(String::as_str).collect());
         Ok(())
     }
 
