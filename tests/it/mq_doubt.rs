@@ -1,5 +1,5 @@
-//! A session that may be lost: the server got a CONNECT whose CONNACK never came, and may have begun another one with
-//! it. And the end of a subscriber whose last handshake cannot be finished.
+//! A session that may be lost: the server got a CONNECT whose CONNACK never came, and may have begun another
+//! one with it. And the end of a subscriber whose last handshake cannot be finished.
 
 use std::{io, time::Duration};
 
@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// The first connection as told; CONNECT gets no answer on the second; from the third on the session is present.
+/// The first connection as told; CONNECT gets no answer on the second; from the third on the session is
+/// present.
 fn doubtful(
     first: impl Fn(&[u8]) -> Say + Send + Sync + 'static,
     later: impl Fn(&[u8]) -> Say + Send + Sync + 'static,

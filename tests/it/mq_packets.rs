@@ -216,3 +216,30 @@ fn an_early_end_is_tried_once_in_3_1_1_but_not_with_a_will() {
     publish(&server, &["-t", "a", "-m", "x", "--will-topic", "w"]).run().status(55).one_line(&["-V 311"]);
     assert_eq!(server.finish().len(), 1);
 }
+
+#[test]
+fn only_a_size_is_raised_by_max_message() {
+    // 131,073 properties in a packet below the limit; and one byte above a limit of 20.
+    let many = {
+        let properties = [0x26, 0, 0, 0, 0].repeat(131_073);
+        let len = |n: usize| [n as u8 & 0x7f | 0x80, (n >> 7) as u8 & 0x7f | 0x80, (n >> 14) as u8];
+        let body = [&hex("0001 61")[..], &len(properties.len()), &properties].concat();
+        [&[0x30][..], &len(body.len()), &body].concat()
+    };
+    let cases: [(Vec<u8>, &str, &str, bool); 2] = [
+        (many, "1M", "more than 131072 properties on topic \"a\"", false),
+        (message(0x30, 0, &[b'x'; 15]), "20", "21 bytes on topic \"a\", where the limit is 20", true),
+    ];
+    for (packet, limit, text, hint) in cases {
+        let server = Scripted::start(move |conn| {
+            broker(conn, |first| match first[0] {
+                0x82 => Say::These([usual(first, true), packet.clone()].concat()),
+                _ => Say::Usual,
+            })
+        });
+        let run = subscribe(&server, &["-t", "a", "--max-message", limit]).run();
+        run.status(63).one_line(&[text]);
+        assert_eq!(run.stderr.contains("--max-message"), hint, "{}", run.stderr);
+        server.finish();
+    }
+}

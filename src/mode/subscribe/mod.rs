@@ -35,8 +35,8 @@ enum Step {
     Finishing,
 }
 
-/// Once stdout has taken `end` bytes in all, a message is the reader's: the server hears of it, and the retained one
-/// may go.
+/// Once stdout has taken `end` bytes in all, a message is the reader's: the server hears of it, and the
+/// retained one may go.
 struct Owed {
     end: u64,
     token: Option<AckToken>,
@@ -284,7 +284,8 @@ fn describe(gap: Gap) -> Option<&'static str> {
     match gap {
         Gap::None => None,
         Gap::Possible => Some(
-            "the session may have been lost with a connection that got no CONNACK: what was published in between may be missing",
+            "the session may have been lost with a connection that got no CONNACK: what was published in \
+             between may be missing",
         ),
         Gap::Open => {
             Some("the session was lost with the connection: what was published in between is missing")

@@ -1,5 +1,5 @@
-//! The reader of stdout stops for ten minutes, in virtual time: the loop's part, a peer whose answers lie in order
-//! behind its data, and what must hold all the while.
+//! The reader of stdout stops for ten minutes, in virtual time: the loop's part, a peer whose answers lie in
+//! order behind its data, and what must hold all the while.
 
 use std::collections::VecDeque;
 

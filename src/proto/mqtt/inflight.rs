@@ -274,8 +274,8 @@ impl Outgoing {
         (through, doubled)
     }
 
-    /// The server may have lost the session: how many QoS 2 PUBLISHes were sent and have no PUBREC. A server that
-    /// has lost it takes them for new ones, and of those past PUBREC it may know nothing.
+    /// The server may have lost the session: how many QoS 2 PUBLISHes were sent and have no PUBREC. A server
+    /// that has lost it takes them for new ones, and of those past PUBREC it may know nothing.
     pub fn handle_session_in_doubt(&mut self) -> u64 {
         self.doubt_released();
         self.count_doubled(QoS::ExactlyOnce)

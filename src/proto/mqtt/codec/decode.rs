@@ -9,8 +9,8 @@ use super::{
 /// Decodes one whole packet, as `frame` cut it. A PUBLISH borrows it and allocates only for its properties.
 ///
 /// # Errors
-/// `Malformed`, `Unexpected` and `TooManyProperties`. A refusal in the form of 3.1.1 (return codes 1 to 5) passes in 5.0 too: servers
-/// that do not speak 5.0 send it.
+/// `Malformed`, `Unexpected` and `TooManyProperties`. A refusal in the form of 3.1.1 (return codes 1 to 5)
+/// passes in 5.0 too: servers that do not speak 5.0 send it.
 pub fn decode(packet: &[u8], version: Version) -> Result<Packet<'_>, Error> {
     let header = match frame::header(packet, version)? {
         Some(header) if header.total == packet.len() => header,

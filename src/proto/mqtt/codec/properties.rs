@@ -121,12 +121,12 @@ enum Property<'a> {
     SharedSubscriptionAvailable(u8),
 }
 
-/// What the properties of one packet may take in memory, in bytes: an empty User Property is 5 bytes on the wire
-/// and ten times that here, so that the size of the packet is no bound.
+/// What the properties of one packet may take in memory, in bytes: an empty User Property is 5 bytes on the
+/// wire and ten times that here, so that the size of the packet is no bound.
 const MEMORY_MAX: usize = 16 << 20;
 
-/// At most what a repeatable property takes besides its text: its place in a list that grows by doubling, and what the
-/// allocator adds for two strings.
+/// At most what a repeatable property takes besides its text: its place in a list that grows by doubling, and
+/// what the allocator adds for two strings.
 const REPEATED_COST: usize = 128;
 
 /// The most User Properties and Subscription Identifiers that a packet may have.

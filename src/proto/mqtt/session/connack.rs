@@ -78,8 +78,8 @@ impl State {
     /// The server has kept the session: PUBREL and PUBLISH again (MQTT 5.0 section 4.4), and what had no answer.
     ///
     /// In doubt it may be a session that began with a CONNECT whose CONNACK never came. Such a one has no
-    /// subscriptions, takes a repeated PUBLISH at QoS 2 for a new one, knows nothing of those past PUBREC, and uses
-    /// packet identifiers of its own.
+    /// subscriptions, takes a repeated PUBLISH at QoS 2 for a new one, knows nothing of those past PUBREC,
+    /// and uses packet identifiers of its own.
     fn resume(&mut self, doubt: bool) -> u64 {
         for pkid in self.outgoing.released() {
             if let Some(serial) = self.queue_ack(codec::AckType::PubRel, pkid, 0) {

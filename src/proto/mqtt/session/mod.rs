@@ -91,8 +91,8 @@ struct State {
     ever_connected: bool,
     /// The serial number of a CONNECT that no CONNACK has answered.
     unheard: Option<u64>,
-    /// Such a CONNECT left on an earlier connection: if the server had lost the session it began another one with
-    /// it, and Session Present from now on says nothing about ours.
+    /// Such a CONNECT left on an earlier connection: if the server had lost the session it began another one
+    /// with it, and Session Present from now on says nothing about ours.
     doubt: bool,
     /// Clean Start of this connection's CONNECT.
     clean: bool,
@@ -201,15 +201,16 @@ impl Session {
         self.state.qos0_accepted - self.state.qos0_confirmed
     }
 
-    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, and those at QoS 2 that are through but were
-    /// between PUBREC and PUBCOMP when the session was lost or may have been: all in all, each once. Until PUBCOMP
-    /// the latter are part of the session (MQTT 5.0 section 4.1): mosquitto passes a message on at PUBREL.
+    /// QoS 0 PUBLISHes that were unconfirmed when a connection was lost, and those at QoS 2 that are through
+    /// but were between PUBREC and PUBCOMP when the session was lost or may have been: all in all, each once.
+    /// Until PUBCOMP the latter are part of the session (MQTT 5.0 section 4.1): mosquitto passes a message on
+    /// at PUBREL.
     pub fn unknown(&self) -> u64 {
         self.state.qos0_unknown + self.state.outgoing.unknown()
     }
 
-    /// PUBLISHes sent anew after a lost session, and those at QoS 2 sent again where it may have been lost: all in
-    /// all, each once.
+    /// PUBLISHes sent anew after a lost session, and those at QoS 2 sent again where it may have been lost:
+    /// all in all, each once.
     pub fn possibly_doubled(&self) -> u64 {
         self.state.outgoing.doubled()
     }

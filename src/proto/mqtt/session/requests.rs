@@ -122,8 +122,8 @@ impl State {
         }
     }
 
-    /// The session may be one without our subscriptions: those that no SUBSCRIBE under way asks for are asked for
-    /// again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
+    /// The session may be one without our subscriptions: those that no SUBSCRIBE under way asks for are asked
+    /// for again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
     pub fn renew_subscriptions_in_doubt(&mut self) {
         for mut subscription in self.subscriptions.clone() {
             let asked = asked_for(&self.requests);
@@ -203,8 +203,8 @@ impl State {
         let asked = self.options.connect.properties.session_expiry_interval.unwrap_or(0);
         let expiry = self.options.final_expiry.filter(|_| asked != 0 && last);
         let user = std::mem::take(&mut self.options.disconnect_user_properties);
-        // Above the server's Maximum Packet Size a property is left out [MQTT-3.14.2-4]: without DISCONNECT the
-        // will would be published.
+        // Above the server's Maximum Packet Size a property is left out [MQTT-3.14.2-4]: without DISCONNECT
+        // the will would be published.
         for (expiry, user) in [(expiry, &user[..]), (expiry, &[]), (None, &[])] {
             // Other failures: 0x04 in 3.1.1, where closing without DISCONNECT is what has the will published.
             let queued = self.queue(|out, version| codec::disconnect(out, version, reason, expiry, user));

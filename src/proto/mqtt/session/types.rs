@@ -112,11 +112,11 @@ pub enum Event<'a> {
         session_present: bool,
         /// Not the first connection of this process.
         reconnected: bool,
-        /// Present, but perhaps only since a CONNECT whose CONNACK never came: the server may have lost the session
-        /// before.
+        /// Present, but perhaps only since a CONNECT whose CONNACK never came: the server may have lost the
+        /// session before.
         doubt: bool,
-        /// PUBLISHes sent anew because the session was lost, or those at QoS 2 where it may have been lost unseen:
-        /// these may be doubled.
+        /// PUBLISHes sent anew because the session was lost, or those at QoS 2 where it may have been lost
+        /// unseen: these may be doubled.
         doubled: u64,
     },
     /// CONNACK with a refusal. The connection is of no more use.

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// [MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-1.5.7-1]: ill-formed UTF-8, a surrogate, an overlong form and U+0000 in
-/// each string of each packet.
+/// [MQTT-1.5.4-1], [MQTT-1.5.4-2], [MQTT-1.5.7-1]: ill-formed UTF-8, a surrogate, an overlong form and U+0000
+/// in each string of each packet.
 #[test]
 fn the_text_of_every_property_is_checked() {
     for (first, before, after, ids) in [

@@ -160,8 +160,8 @@ impl Books {
         in_order(&mut self.newest_in, message, qos.min(1), topic)
     }
 
-    /// All is quiet: nothing is missing but what a broker forgot, and the client says that so many may be missing
-    /// (`unknown`, of all QoS), and so many `doubled`.
+    /// All is quiet: nothing is missing but what a broker forgot, and the client says that so many may be
+    /// missing (`unknown`, of all QoS), and so many `doubled`.
     pub fn check_end(&mut self, unknown: u64, doubled: u64) -> Check {
         let (mut vanished, mut twice) = (0, 0);
         for (message, fate) in self.out.iter().enumerate().filter(|(_, fate)| fate.qos > 0) {

@@ -25,7 +25,8 @@ struct Kept {
     next_id: u16,
 }
 
-/// Which packets stay in order among themselves: PUBACKs; PUBRECs and PUBCOMPs; messages and PUBRELs; the rest.
+/// Which packets stay in order among themselves: PUBACKs; PUBRECs and PUBCOMPs; messages and PUBRELs; the
+/// rest.
 pub const LANES: usize = 4;
 const RECEIPTS: usize = 0;
 const QOS2: usize = 1;

@@ -1,8 +1,9 @@
-//! The session against a model of a broker, in virtual time: connections that break at any byte, old ones that
-//! still deliver, sessions that the broker loses, and every order of events that TCP allows.
+//! The session against a model of a broker, in virtual time: connections that break at any byte, old ones
+//! that still deliver, sessions that the broker loses, and every order of events that TCP allows.
 //!
-//! `WSPIPE_MODEL_OPERATIONS=10000000 cargo test --release --lib model -- --nocapture` runs so many operations;
-//! `WSPIPE_MODEL_SEED=N cargo test --lib model` runs one seed, and prints what happened where it fails.
+//! `WSPIPE_MODEL_OPERATIONS=10000000 cargo test --release --lib model -- --nocapture` runs so many
+//! operations; `WSPIPE_MODEL_SEED=N cargo test --lib model` runs one seed, and prints what happened where it
+//! fails.
 //!
 //! ```text
 //! operations -> world -> client (the owner of the real session) -> wire -> bytes -> broker

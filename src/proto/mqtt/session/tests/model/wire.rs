@@ -1,5 +1,5 @@
-//! What the session hands out, held against the standard and what it was told: one who stands between it and its
-//! socket, and knows what stdout has taken.
+//! What the session hands out, held against the standard and what it was told: one who stands between it and
+//! its socket, and knows what stdout has taken.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -73,7 +73,8 @@ pub struct Wire {
     /// The PUBLISHes of the broker's on this connection that are not acknowledged, and the PUBRELs.
     arrived: [VecDeque<(u16, Number)>; 2],
     released: VecDeque<u16>,
-    /// QoS 2 messages of the broker's before their PUBRELs, and those among them whose session was lost unseen.
+    /// QoS 2 messages of the broker's before their PUBRELs, and those among them whose session was lost
+    /// unseen.
     received: BTreeSet<u16>,
     pub stale: BTreeSet<u16>,
     /// When something was handed out last.
@@ -227,7 +228,8 @@ impl Wire {
                 }
                 self.session = session;
             }
-            // A DISCONNECT of ours that was queued before this or a refusal came may still leave; nothing else may.
+            // A DISCONNECT of ours that was queued before this or a refusal came may still leave; nothing
+            // else may.
             Told::Disconnect => self.accepted = false,
             Told::Refused => self.heard = true,
             Told::Publish { qos: 0, .. } | Told::PingResp => {}
@@ -235,7 +237,8 @@ impl Wire {
                 self.arrived[usize::from(qos) - 1].push_back((id, message));
                 if qos == 2 {
                     self.received.insert(id);
-                    // It looks like a repetition of one in the session before, and nothing shows that it is not.
+                    // It looks like a repetition of one in the session before, and nothing shows that it is
+                    // not.
                     let lost = self.stale.remove(&id) && dup && books.inbound[message].shown == 0;
                     books.inbound[message].swallowed |= lost;
                     books.tally.swallowed += u64::from(lost);
@@ -256,7 +259,8 @@ impl Wire {
                 }
             }
             Told::PubAck(id, _) | Told::PubRec(id, _) | Told::PubComp(id) => {
-                // What was published on an earlier connection does not count on this one (MQTT 5.0 section 4.9).
+                // What was published on an earlier connection does not count on this one (MQTT 5.0 section
+                // 4.9).
                 let held = self.held.remove(&id);
                 let unknown = held.as_ref().is_some_and(Held::is_in_doubt);
                 books.tally.unknown_qos2 += u64::from(unknown);
