@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
             if let Some(why) = &arrivals.wrong {
                 return Err(at(why.clone()));
             }
-            let doubled = ended.said(" messages are sent anew");
+            let doubled = ended.said(" messages are sent anew") + ended.said(" message is sent anew");
             announced += doubled;
             // At QoS 1 the broker cannot tell the repetition in a session that it kept. What else comes twice is
             // announced.
