@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use rustix::process::Signal;
 
 use crate::support::{
-    bash, free_port,
+    Peer, bash, free_port,
     mosquitto::{self, PASSWORD, USER},
     readme::{blocks, path_with, section, with},
     temp_dir, wait_until,
@@ -129,6 +129,27 @@ fn recipe_json_into_jq() {
     let mut lines: Vec<&str> = said.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, ["sensor/attic\t24.5", "sensor/cellar\t11", "sensor/kitchen\t21"]);
+}
+
+#[test]
+fn the_brokers_configuration_is_enough() {
+    let block = blocks(&section("## An MQTT client over WebSocket"), "conf").remove(0);
+    let start = || {
+        let (tcp, ws) = (free_port(), free_port());
+        let (tcp_line, ws_line) = (format!("listener {tcp}"), format!("listener {ws}"));
+        let mut conf = with(&block, &[("listener 1883", &tcp_line), ("listener 9001", &ws_line)]);
+        if rustix::process::geteuid().is_root() {
+            conf.push_str("user root\n");
+        }
+        let dir = temp_dir("mosquitto");
+        let file = dir.join("ws.conf");
+        fs::write(&file, conf).expect("target/tmp is writable");
+        let mut broker = Peer::start("mosquitto", &["-c", &file.to_string_lossy()], &dir);
+        broker.ready(&[tcp, ws]).then_some((broker, ws))
+    };
+    // A port that was free a moment ago may be another's now.
+    let (_broker, ws) = (0..5).find_map(|_| start()).expect("mosquitto starts with what the README shows");
+    wspipe(["mqtt", &format!("ws://localhost:{ws}")]).run().status(0).says(&["RECEIVED mg/test"]);
 }
 
 /// As forges make them of headings.
