@@ -2,7 +2,7 @@
 //! commands that prove the promises are there. Other parts of it are held by `mq_readme`, `health`, `cloud`, `proxy`
 //! and `usage`.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path};
 
 use rustix::process::Signal;
 
@@ -68,7 +68,8 @@ fn recipe_a_log_into_mqtt() {
     let run = bash(&with(&recipe("tail -F"), &changes), [""; 0]).env("PATH", &path_with(&[])).start();
     assert_eq!(seen.next().payload, b"first");
     // A line that is written later comes while the pipe is open.
-    fs::write(&file, "first\nsecond, späť\n").expect("our own file");
+    let mut more = fs::OpenOptions::new().append(true).open(&file).expect("our own file");
+    more.write_all("second, späť\n".as_bytes()).expect("our own file");
     assert_eq!(seen.next().payload, "second, späť".as_bytes());
     life.signal(Signal::TERM);
     life.finish().signalled(Signal::TERM);
