@@ -49,6 +49,7 @@ mod mqtt_wire;
 mod peers;
 mod proxy;
 mod proxy_scripted;
+mod readme;
 mod route;
 mod secrets;
 mod serve;

@@ -31,6 +31,11 @@ pub fn bulk() -> &'static Websockets {
     SERVER.get_or_init(|| start("bulk.py"))
 }
 
+/// One that answers JSON-RPC requests at any path; see `tests/peers/rpc.py`.
+pub fn rpc() -> Websockets {
+    start("rpc.py")
+}
+
 fn start(script: &str) -> Websockets {
     let script = format!("{}/tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
     let (peer, port) =

@@ -1,4 +1,4 @@
-//! Proofs of wspipe's promises (README, "Proofs"): the program itself against real and scripted peers, while
+//! Proofs of the promises (README, "Promises and proofs"): the program itself against real and scripted peers, while
 //! connections are cut and processes killed. `scripts/prove` builds and starts it.
 //!
 //! Each proof prints one line of figures for each thing it has shown. What it has found wrong is an error, and
