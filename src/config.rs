@@ -241,10 +241,10 @@ pub struct RoundTrip {
     pub interval: Duration,
     /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
     pub max_rtt: Option<Duration>,
-    /// `-W SEC`: how long one round trip may take.
-    pub timeout: Duration,
     /// `--json` and `--plot`.
     pub report: Report,
+    /// `-W SEC`: how long one round trip may take.
+    pub timeout: Duration,
 }
 
 /// What all MQTT commands share. `Debug` hides the password and Authentication Data.

@@ -33,8 +33,8 @@ text{font:12px system-ui,"Segoe UI",Roboto,"DejaVu Sans",Arial,sans-serif;fill:#
 .t{font-size:16px;font-weight:600;fill:#111}.s{fill:#666}.e{text-anchor:end}.m{text-anchor:middle}
 .b{fill:#fff}.g{stroke:#e4e4e8;fill:none}.a{stroke:#999;fill:none}
 .d{stroke:#2a6fbb;stroke-width:4;stroke-linecap:round;fill:none}.r{stroke:#9cc3ea;stroke-width:1.1;fill:none}
-.l{stroke:#2a6fbb;stroke-width:1.3;stroke-linejoin:round;fill:none}.c{stroke:#2a6fbb;opacity:.35;fill:none}
-.h{fill:#7fb0e0}.p{stroke:#c77700;stroke-dasharray:5 4;fill:none}.q{stroke:#c77700;fill:none;opacity:.6}
+.l{stroke:#2a6fbb;stroke-width:1.3;stroke-linejoin:round;fill:none}.c{stroke:#2a6fbb;opacity:.5;fill:none}
+.o{stroke-width:6}.h{fill:#7fb0e0}.p{stroke:#c77700;stroke-dasharray:5 4;fill:none}.q{stroke:#c77700;fill:none;opacity:.6}
 .x{stroke:#d1242f;stroke-width:1.5;fill:none}.w{fill:#d1242f;font-weight:600}
 @media (prefers-color-scheme:dark){text{fill:#ccc}.t{fill:#f2f2f2}.s{fill:#9a9aa2}.b{fill:#16181d}.g{stroke:#2b2e36}
 .a{stroke:#70737c}.d,.l,.c{stroke:#6cb0f5}.r{stroke:#2f5d8a}.h{fill:#3f74a8}.p,.q{stroke:#f0a840}.x{stroke:#ff6b6b}
@@ -163,8 +163,10 @@ impl Svg {
         }
         if points.len() <= CONNECTED {
             self.path("c", &line);
+            self.path("d o", &dots);
+        } else {
+            self.path("d", &dots);
         }
-        self.path("d", &dots);
     }
 
     /// A line over all of the height and a cross on it; no more than one a pixel.
