@@ -201,10 +201,12 @@ impl Svg {
             let [low, high] = [from, to].map(|nanos| (BOTTOM - rtt.place(nanos / 1e6)) / BAR);
             let (first, last) = (low as usize, (high as usize).min(number - 1));
             // A bucket that reaches over several bars is spread over them.
-            for bar in first.min(last)..=last {
-                let part = high.min(bar as f64 + 1.0) - low.max(bar as f64);
+            let first = first.min(last);
+            for (n, bar) in bars[first..=last].iter_mut().enumerate() {
+                let bottom = (first + n) as f64;
+                let part = high.min(bottom + 1.0) - low.max(bottom);
                 let share = if high - low < 1e-9 { 1.0 } else { (part / (high - low)).clamp(0.0, 1.0) };
-                bars[bar] += share * count as f64;
+                *bar += share * count as f64;
             }
         }
         let most = bars.iter().copied().fold(0.0, f64::max) * 100.0 / latency.count() as f64;
