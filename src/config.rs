@@ -1,6 +1,6 @@
 //! What was decided: the typed arguments, checked and completed. Nothing below `cli` sees an argument.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
@@ -78,6 +78,24 @@ impl Mode {
             _ => None,
         }
     }
+
+    /// What is told of a test of round trips when it is over.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Mode::Echo(_, options) => Some(&options.report),
+            Mode::RoundTrip(_, options) => Some(&options.report),
+            _ => None,
+        }
+    }
+}
+
+/// What `echo` and `mqtt` tell at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// `--json`: one object on stdout, in place of all else that would be there.
+    pub json: bool,
+    /// `--plot FILE`.
+    pub plot: Option<PathBuf>,
 }
 
 /// Where to connect and how to get there. `Debug` shows the names of the headers only.
@@ -156,6 +174,8 @@ pub struct Echo {
     pub timeout: Duration,
     /// `--raw`: control bytes go to a terminal as they are.
     pub raw: bool,
+    /// `--json` and `--plot`.
+    pub report: Report,
 }
 
 /// `wspipe cat`.
@@ -221,6 +241,8 @@ pub struct RoundTrip {
     pub interval: Duration,
     /// `--max-rtt MS`: more than zero; a round trip above it fails the test.
     pub max_rtt: Option<Duration>,
+    /// `--json` and `--plot`.
+    pub report: Report,
     /// `-W SEC`: how long one round trip may take.
     pub timeout: Duration,
 }

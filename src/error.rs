@@ -1,10 +1,12 @@
 //! One error enum a layer, wrapped here; exit status and hint are pure functions of it.
 
-use std::{fmt, io};
+use std::{fmt, io, path::PathBuf};
 
 use crate::{
     mode::{Failure, Kind},
-    net, serve,
+    net,
+    proto::format::escape,
+    serve,
 };
 
 /// Why a run failed.
@@ -22,6 +24,8 @@ pub enum Error {
     Signals(io::Error),
     /// What `--ready` names could not be written.
     Ready(io::Error),
+    /// The file of `--plot` cannot be written.
+    Plot(PathBuf, io::Error),
     /// poll(2) failed.
     Poll(io::Error),
 }
@@ -33,7 +37,7 @@ impl Error {
             Error::Net(error) => error.status(),
             Error::Mode(failure) => status(failure.kind),
             Error::Serve(error) => error.status(),
-            Error::Stdout(_) | Error::Ready(_) => 23,
+            Error::Stdout(_) | Error::Ready(_) | Error::Plot(..) => 23,
             Error::Signals(_) | Error::Poll(_) => 1,
         }
     }
@@ -75,6 +79,10 @@ impl fmt::Display for Error {
             Error::Stdout(error) => write!(f, "could not write stdout: {error}")?,
             Error::Ready(error) => write!(f, "--ready: could not be written: {error}")?,
             Error::Signals(error) => write!(f, "could not install the signal handlers: {error}")?,
+            Error::Plot(path, error) => {
+                let path = escape(path.as_os_str().as_encoded_bytes());
+                write!(f, "--plot {path}: could not be written: {error}")?;
+            }
             Error::Poll(error) => write!(f, "poll failed: {error}")?,
         }
         match self.hint() {

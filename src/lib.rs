@@ -23,10 +23,10 @@ use log::LevelFilter;
 
 use crate::{
     cli::Invocation,
-    config::{Config, Mode, Zone},
+    config::{Config, Mode, Verbosity, Zone},
     error::Error,
     mode::World,
-    run::End,
+    run::{End, Look, Reporter},
     sys::{Output, Signals},
 };
 
@@ -64,7 +64,7 @@ fn print(text: &str) -> ExitCode {
 fn execute(config: &Config) -> ExitCode {
     logging::init(config.verbosity, normal_level(&config.mode));
     config.warnings.iter().for_each(|text| log::warn!("{text}"));
-    match dispatch(&config.mode) {
+    match dispatch(config) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Signal(signal)) => {
             Signals::die_of(signal);
@@ -78,7 +78,9 @@ fn execute(config: &Config) -> ExitCode {
     }
 }
 
-fn dispatch(mode: &Mode) -> Result<End, Error> {
+fn dispatch(config: &Config) -> Result<End, Error> {
+    let mode = &config.mode;
+    let reporter = mode.report().map(|report| Reporter::new(report, look(config))).transpose()?;
     let mut signals = Signals::install().map_err(Error::Signals)?;
     let output = Output::stdout();
     match mode {
@@ -106,7 +108,11 @@ fn dispatch(mode: &Mode) -> Result<End, Error> {
             let output_by = mode
                 .limit()
                 .and_then(|limit| world.started.0.checked_add(limit)?.checked_add(endpoint.close_timeout));
-            run::run(endpoint, machine.as_mut(), output, output_by, &mut signals, world.seed)
+            let outcome = run::run(endpoint, machine.as_mut(), output, output_by, &mut signals, world.seed);
+            match (reporter, machine.tally()) {
+                (Some(reporter), Some(tally)) => reporter.tell(&tally, outcome),
+                _ => outcome,
+            }
         }
     }
 }
@@ -117,6 +123,13 @@ fn normal_level(mode: &Mode) -> LevelFilter {
         Mode::Echo(..) | Mode::RoundTrip(..) | Mode::Serve(_) => LevelFilter::Info,
         Mode::Cat(..) | Mode::Publish(..) | Mode::Subscribe(..) | Mode::Request(..) => LevelFilter::Warn,
     }
+}
+
+/// How the person at stderr sees it, where there is one that wants to see more than errors.
+fn look(config: &Config) -> Option<Look> {
+    let stderr = Output::stderr();
+    let seen = stderr.is_terminal() && config.verbosity != Verbosity::Quiet;
+    seen.then(|| Look::new(stderr.columns(), &|name| std::env::var(name).ok()))
 }
 
 /// The zone that TZ or the system names.

@@ -136,7 +136,7 @@ impl Command {
                 "\
 Connects, sends MESSAGE (default: hello), waits for the reply, checks that it is
 the same bytes, prints it on stdout and closes. With --count it goes on like ping:
-one line for each reply, and a summary.
+one line for each reply, and a summary; on a terminal a histogram of 20 and more.
 
 URL is ws://[USER:PASSWORD@]HOST[:PORT][/PATH][?QUERY] or wss://..., the default is
 ws://localhost:8000/websocket. USER and PASSWORD are percent-encoded and go out as
@@ -186,6 +186,7 @@ Port 0 lets the system choose one. Ctrl-C ends it."
                 ("wspipe echo wss://echo.example.com/ 'good day'", "One message over TLS"),
                 ("wspipe echo -c 10 -i 0.2 --size 1k ws://localhost:8000/ws", "Ten of 1024 bytes, timed"),
                 ("wspipe echo -H 'Cookie: id=1' --skip 1 wss://h/chat hi", "A server that greets first"),
+                ("wspipe echo -c 1000 -i 0 --json --plot rtt.svg wss://h/echo", "How fast is it?"),
             ],
             Command::Cat => &[
                 ("echo hello | wspipe cat -C 1 wss://echo.example.com/", "One message, one reply"),

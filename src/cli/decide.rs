@@ -20,7 +20,7 @@ use super::{
     value::{Milliseconds, Payload, Seconds, Size},
 };
 use crate::config::{
-    Config, Echo, Endpoint, Mode, RoundTrip, Serve, Verbosity, topic,
+    Config, Echo, Endpoint, Mode, Report, RoundTrip, Serve, Verbosity, topic,
     url::{self, Purpose, Url, Userinfo},
 };
 
@@ -86,7 +86,9 @@ fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let skip = low.or_default(low.skip, "--skip")?;
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
-    Ok(Mode::Echo(endpoint, Echo { message, binary, count, interval, skip, max_rtt, timeout, raw: low.raw }))
+    let (raw, report) = (low.raw, report(low));
+    let echo = Echo { message, binary, count, interval, skip, max_rtt, timeout, raw, report };
+    Ok(Mode::Echo(endpoint, echo))
 }
 
 /// MESSAGE, or --size bytes, no more of them than a reply may have.
@@ -125,8 +127,14 @@ fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
     let retain = low.retain;
-    let round_trip = RoundTrip { mqtt, topic, message, qos, retain, count, interval, max_rtt, timeout };
+    let report = report(low);
+    let round_trip =
+        RoundTrip { mqtt, topic, message, qos, retain, count, interval, max_rtt, timeout, report };
     Ok(Mode::RoundTrip(endpoint, round_trip))
+}
+
+fn report(low: &LowArgs) -> Report {
+    Report { json: low.client.json, plot: low.plot.clone() }
 }
 
 fn serve(low: &LowArgs) -> Result<Mode, UsageError> {

@@ -39,7 +39,8 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("9", "denied by the broker, or a QoS not granted", MQTTS),
     ("10", "ended by the peer", CLIENTS),
     ("22", "upgrade refused: HTTP status", CLIENTS),
-    ("23", "could not write stdout", &[Command::Echo, Command::Mqtt, Command::Rr]),
+    ("23", "could not write stdout, or the file of --plot", &[Command::Echo, Command::Mqtt]),
+    ("23", "could not write stdout", &[Command::Rr]),
     ("23", "could not write stdout, or --strict refused a message", &[Command::Cat]),
     ("23", "could not write stdout or FILE, or --strict refused a message", &[Command::Sub]),
     (

@@ -48,6 +48,7 @@ pub struct LowArgs {
     pub timeout: Option<Seconds>,
     pub max_rtt: Option<Milliseconds>,
     pub timing: Option<Timing>,
+    pub plot: Option<PathBuf>,
     pub size: Option<Size>,
     /// Of --binary and --text the last one holds.
     pub binary: bool,
@@ -191,6 +192,7 @@ impl LowArgs {
             timeout: args.last("--timeout")?,
             max_rtt: args.last("--max-rtt")?,
             timing: args.last("--timing")?,
+            plot: args.last("--plot")?,
             size: args.last("--size")?,
             binary,
             skip: args.last("--skip")?,

@@ -71,6 +71,18 @@ pub const FLAGS: &[Flag] = &[
              many were above, and the longest. It ends nothing early: that is -W. Connecting and logging in are \
              no part of a round trip.",
         ),
+    switch("--json", TESTS, Group::Test, "Print the result as one JSON object, and nothing else, on stdout")
+        .more(
+            "At the end, also where the test failed: command, url, sent, received, lost, differing; rtt_ms with \
+             min, avg, p50, p90, p99, p99.9, max and stddev, null where nothing came back; histogram, a list of \
+             from_ms, to_ms and count; exit_status; and error, null where there is none. The reply and the lines \
+             of --count are not printed, the log stays on stderr.",
+        ),
+    option("--plot", "FILE.svg", TESTS, Group::Test, "Draw the round trips over time, and their distribution")
+        .more(
+            "An SVG, written at the end, also after Ctrl-C or where the test failed. A FILE that cannot be \
+             written is status 23, before anything is sent. It is replaced as a whole.",
+        ),
     // What is sent and how messages stand on stdin and stdout.
     option("--in", "FRAMING", CAT, Group::Messages, "How messages stand on stdin")
         .default("line")
@@ -437,7 +449,7 @@ pub const FLAGS: &[Flag] = &[
              the first message, or when the connection ends or fails, and then names the step that failed. \
              json is one object on a line; so is --timing alone where --json is given.",
         ),
-    switch("--json", WEBSOCKETS | MQTT | PUB, Group::Output, "With --timing: as a line of JSON"),
+    switch("--json", CAT | PUB, Group::Output, "With --timing: as a line of JSON"),
     switch("--progress", PUB, Group::Output, "On a terminal: a line on stderr that counts"),
     switch("--raw", WEBSOCKETS | PRINTERS, Group::Output, "Control characters go to a terminal as they are"),
     switch("--help", ALL, Group::Output, "This help (-h alone, too); 'wspipe help COMMAND' says more"),

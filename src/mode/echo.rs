@@ -18,6 +18,8 @@ use crate::{
         format::{escape, excerpt},
         latency::{Latency, Millis},
         link::{self, Established, Lost, Received, Transmit},
+        plot::Timeline,
+        tally::Tally,
     },
 };
 
@@ -54,6 +56,8 @@ pub struct Echo {
     outstanding: VecDeque<Instant>,
     next_send: Option<Instant>,
     latency: Latency,
+    /// For `--plot`.
+    timeline: Option<Timeline>,
     max_rtt: MaxRtt,
     milestones: Milestones,
     out: OutBuffer,
@@ -78,6 +82,7 @@ impl Echo {
             outstanding: VecDeque::new(),
             next_send: None,
             latency: Latency::default(),
+            timeline: options.report.plot.as_ref().map(|_| Timeline::default()),
             max_rtt: MaxRtt::new(options.max_rtt),
             milestones: Milestones::default(),
             out: OutBuffer::default(),
@@ -115,6 +120,9 @@ impl Echo {
         let rtt = now.saturating_duration_since(sent_at);
         self.received += 1;
         self.latency.record(rtt);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.record(sent_at, rtt);
+        }
         self.max_rtt.record(rtt);
         let binary = kind == link::Kind::Binary;
         let same = payload == &self.options.message[..] && binary == self.options.binary;
@@ -127,13 +135,18 @@ impl Echo {
         match self.options.count {
             None => {
                 info!("RECEIVED {} bytes in {} ms", payload.len(), Millis(rtt));
-                if self.escape {
+                if self.options.report.json {
+                    // The object stands in its place.
+                } else if self.escape {
                     self.out.push(escape(payload).as_bytes());
                 } else {
                     self.out.push(payload);
                 }
-                self.out.push(b"\n");
+                if !self.options.report.json {
+                    self.out.push(b"\n");
+                }
             }
+            Some(_) if self.options.report.json => {}
             Some(_) => self.print_reply(payload.len(), rtt, same),
         }
         if self.received == self.wanted() {
@@ -174,7 +187,7 @@ impl Echo {
             self.queue.push_back(close_normally());
         }
         self.failure = why.or_else(|| self.verdict());
-        if self.options.count.is_some() && running {
+        if self.options.count.is_some() && running && !self.options.report.json {
             self.print_summary();
         }
     }
@@ -344,6 +357,21 @@ impl Machine for Echo {
 
     fn poll_next(&self) -> Next {
         if self.state == State::Starting { Next::Connect } else { Next::Done }
+    }
+
+    fn tally(&mut self) -> Option<Tally<'_>> {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.set_lost(self.outstanding.iter().copied());
+        }
+        Some(Tally {
+            command: "echo",
+            url: &self.url,
+            sent: self.sent,
+            received: self.received,
+            differing: self.differing,
+            latency: &self.latency,
+            timeline: self.timeline.as_ref(),
+        })
     }
 
     fn take_outcome(&mut self) -> Result<(), Failure> {

@@ -19,6 +19,7 @@ use crate::{
     proto::{
         format::{Zone, escape},
         link::{Established, Lost, Received, Transmit},
+        tally::Tally,
     },
 };
 
@@ -123,6 +124,11 @@ pub trait Machine {
 
     /// What has come on this connection, or on the last one where there is none.
     fn milestones(&self) -> Milestones;
+
+    /// What a test of round trips counted so far.
+    fn tally(&mut self) -> Option<Tally<'_>> {
+        None
+    }
 
     /// How it ended. Asked once `poll_next` says `Done`.
     fn take_outcome(&mut self) -> Result<(), Failure>;

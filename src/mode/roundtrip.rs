@@ -23,6 +23,8 @@ use crate::{
             packet::{Publish, PublishProperties, QoS, Version, no_properties},
             session::{Event, Message, PublishId, Refusal},
         },
+        plot::Timeline,
+        tally::Tally,
     },
 };
 
@@ -74,6 +76,8 @@ pub struct RoundTrip {
     sent: u64,
     received: u64,
     latency: Latency,
+    /// For `--plot`.
+    timeline: Option<Timeline>,
     max_rtt: MaxRtt,
     out: OutBuffer,
     failure: Option<Failure>,
@@ -96,6 +100,7 @@ impl RoundTrip {
             sent: 0,
             received: 0,
             latency: Latency::default(),
+            timeline: options.report.plot.as_ref().map(|_| Timeline::default()),
             max_rtt: MaxRtt::new(options.max_rtt),
             out: OutBuffer::default(),
             failure: None,
@@ -245,12 +250,15 @@ impl RoundTrip {
         }
         let Some((took, qos)) = round.received else { return };
         log!(level, "RECEIVED {topic} QoS {}, {size} bytes in {} ms", qos as u8, Millis(took));
-        let next = round.sent_at + self.options.interval;
+        let (sent_at, next) = (round.sent_at, round.sent_at + self.options.interval);
         self.round = None;
         self.received += 1;
         self.latency.record(took);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.record(sent_at, took);
+        }
         self.max_rtt.record(took);
-        if self.options.count.is_some() {
+        if self.options.count.is_some() && !self.options.report.json {
             let line = format!("{size} bytes from {topic}: seq={} time={} ms\n", self.received, Millis(took));
             self.out.push(line.as_bytes());
         }
@@ -320,7 +328,7 @@ impl RoundTrip {
         if up {
             self.client.finish(0, now);
         }
-        if self.options.count.is_some() && self.sent > 0 {
+        if self.options.count.is_some() && self.sent > 0 && !self.options.report.json {
             self.print_summary();
         }
     }
@@ -483,6 +491,21 @@ impl Machine for RoundTrip {
 
     fn poll_next(&self) -> Next {
         if self.step == Step::Connecting { Next::Connect } else { Next::Done }
+    }
+
+    fn tally(&mut self) -> Option<Tally<'_>> {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.set_lost(self.round.iter().map(|round| round.sent_at));
+        }
+        Some(Tally {
+            command: "mqtt",
+            url: self.client.url(),
+            sent: self.sent,
+            received: self.received,
+            differing: 0,
+            latency: &self.latency,
+            timeline: self.timeline.as_ref(),
+        })
     }
 
     fn take_outcome(&mut self) -> Result<(), Failure> {

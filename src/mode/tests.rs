@@ -36,6 +36,7 @@ fn echo(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         max_rtt: None,
         timeout: 10 * SECOND,
         raw: false,
+        report: config::Report::default(),
     };
     let mode = Mode::Echo(endpoint("ws://h/", url::Purpose::WebSocket), options);
     machine(&mode, world()).expect("echo connects")
@@ -81,6 +82,7 @@ fn round_trip(count: Option<u64>, interval: Duration) -> Box<dyn Machine> {
         interval,
         max_rtt: None,
         timeout: 10 * SECOND,
+        report: config::Report::default(),
     };
     let mode = Mode::RoundTrip(endpoint("mqtt://h", url::Purpose::Mqtt), options);
     machine(&mode, world()).expect("mqtt connects")

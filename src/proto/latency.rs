@@ -14,6 +14,9 @@ pub struct Latency {
     total: Duration,
     min: Duration,
     max: Duration,
+    /// Of the squared distances from the mean, in square nanoseconds: summed up as they come (Welford), since the
+    /// difference of two large sums would have no digits left.
+    squares: f64,
 }
 
 impl Latency {
@@ -24,10 +27,13 @@ impl Latency {
             self.counts.resize(bucket + 1, 0);
         }
         self.counts[bucket] += 1;
+        let nanos = rtt.as_nanos() as f64;
+        let before = nanos - self.mean_nanos();
         self.min = if self.count == 0 { rtt } else { self.min.min(rtt) };
         self.max = self.max.max(rtt);
         self.total = self.total.saturating_add(rtt);
         self.count += 1;
+        self.squares += before * (nanos - self.mean_nanos());
     }
 
     /// How many were added.
@@ -37,7 +43,12 @@ impl Latency {
 
     /// The value below or at which `per_cent` of all lie (nearest rank); zero where there are none.
     pub fn percentile(&self, per_cent: u64) -> Duration {
-        let rank = (u128::from(self.count) * u128::from(per_cent)).div_ceil(100).max(1);
+        self.per_mille(per_cent * 10)
+    }
+
+    /// As `percentile`, in thousandths: 999 is p99.9.
+    pub fn per_mille(&self, per_mille: u64) -> Duration {
+        let rank = (u128::from(self.count) * u128::from(per_mille)).div_ceil(1000).max(1);
         if rank >= u128::from(self.count) {
             return self.max;
         }
@@ -51,7 +62,39 @@ impl Latency {
         self.max
     }
 
-    fn mean(&self) -> Duration {
+    /// The shortest; zero where there are none.
+    pub fn min(&self) -> Duration {
+        self.min
+    }
+
+    /// The longest; zero where there are none.
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// The standard deviation of all of them; zero where there are none.
+    pub fn deviation(&self) -> Duration {
+        let nanos = (self.squares / self.count.max(1) as f64).max(0.0).sqrt();
+        Duration::from_nanos(nanos as u64)
+    }
+
+    /// The buckets that have some, ascending: from and below which nanosecond, and how many. The first and the last
+    /// one end at what was measured.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, f64, u64)> + '_ {
+        let (min, max) = (self.min.as_nanos() as f64, self.max.as_nanos() as f64);
+        let some = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        some.map(move |(bucket, n)| {
+            let (low, high) = bounds(bucket);
+            ((low as f64).max(min), (high as f64).min(max), *n)
+        })
+    }
+
+    fn mean_nanos(&self) -> f64 {
+        self.total.as_nanos() as f64 / self.count.max(1) as f64
+    }
+
+    /// The arithmetic mean; zero where there are none.
+    pub fn mean(&self) -> Duration {
         let nanos = self.total.as_nanos() / u128::from(self.count.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
@@ -87,13 +130,19 @@ fn bucket(nanos: u64) -> usize {
 
 /// The middle of a bucket, in nanoseconds.
 fn middle(bucket: usize) -> u64 {
+    let (low, high) = bounds(bucket);
+    low + (high - low) / 2
+}
+
+/// The first nanosecond of a bucket, and the first one after it.
+fn bounds(bucket: usize) -> (u64, u64) {
     let bucket = bucket as u64;
     if bucket < PARTS {
-        return bucket;
+        return (bucket, bucket + 1);
     }
     let shift = bucket / PARTS - 1;
     let low = (PARTS + bucket % PARTS) << shift;
-    low + (1 << shift) / 2
+    (low, low.saturating_add(1 << shift))
 }
 
 #[cfg(test)]
@@ -147,6 +196,32 @@ mod tests {
         let mut one = Latency::default();
         one.record(Duration::from_micros(1234));
         assert_eq!(one.to_string(), "min/avg/p50/p99/max = 1.234/1.234/1.234/1.234/1.234 ms");
+    }
+
+    #[test]
+    fn the_standard_deviation_is_that_of_all() {
+        let mut all = Latency::default();
+        // On top of a second, where sums of squares would have lost them.
+        let base = Duration::from_secs(1);
+        for micros in [2u64, 4, 4, 4, 5, 5, 7, 9] {
+            all.record(base + Duration::from_micros(micros));
+        }
+        assert!(all.deviation().abs_diff(Duration::from_micros(2)) < Duration::from_nanos(5), "{all:?}");
+        assert_eq!(Latency::default().deviation(), Duration::ZERO);
+        let mut equal = Latency::default();
+        (0..100).for_each(|_| equal.record(base));
+        assert_eq!(equal.deviation(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_buckets_hold_all_between_the_ends() {
+        let mut all = Latency::default();
+        (1..=5000).for_each(|n| all.record(Duration::from_nanos(n * 37)));
+        let buckets: Vec<_> = all.buckets().collect();
+        assert_eq!(buckets.iter().map(|(.., n)| n).sum::<u64>(), 5000);
+        assert_eq!((buckets[0].0, buckets[buckets.len() - 1].1), (37.0, 185_000.0));
+        assert!(buckets.windows(2).all(|two| two[0].1 <= two[1].0));
+        assert_eq!(all.per_mille(999).as_micros(), 184);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 pub mod backoff;
 pub mod format;
 pub mod framing;
+pub mod histogram;
 pub mod keepalive;
 pub mod latency;
 pub mod link;
 pub mod mqtt;
+pub mod plot;
+pub mod tally;

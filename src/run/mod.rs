@@ -4,6 +4,7 @@
 //! what it wants printed; then poll(2) on all that is waited for.
 
 mod link;
+mod report;
 mod timing;
 
 use std::{
@@ -15,10 +16,12 @@ use std::{
 
 use log::debug;
 
+pub use self::report::Reporter;
 use self::{
     link::{LINGER, Link},
     timing::Timing,
 };
+pub use crate::proto::histogram::Look;
 use crate::{
     config::{Endpoint, Ready},
     error::Error,

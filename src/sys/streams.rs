@@ -92,6 +92,11 @@ impl Output {
         self.terminal
     }
 
+    /// Columns of the terminal; 0 where it is none, or does not know.
+    pub fn columns(&self) -> usize {
+        rustix::termios::tcgetwinsize(self.stream.as_fd()).map_or(0, |size| size.ws_col.into())
+    }
+
     /// Writes what can be written without waiting: the number of bytes, 0 where it would have to wait.
     /// A reader that has gone is `BrokenPipe`.
     pub fn write(&mut self, mut data: &[u8]) -> io::Result<usize> {

@@ -24,6 +24,7 @@ mod hostile;
 mod http;
 mod http_redirects;
 mod limits;
+mod look;
 mod mq_doubt;
 mod mq_ends;
 mod mq_flags;

@@ -5,14 +5,14 @@ use crate::{
     config::TimingFormat,
 };
 
-/// The format is --json's where --timing has none. `sub` and `rr` have a --json of their own, which is for the
-/// messages and may stand alone.
+/// The format is --json's where --timing has none. That of `cat` and `pub` is for
+/// it alone; that of the others says what stands on stdout, and may stand alone.
 ///
 /// # Errors
 /// --json with nothing to tell, or against --timing=text.
 pub fn timing(low: &LowArgs) -> Result<Option<TimingFormat>, UsageError> {
     let json = low.client.json;
-    let own = matches!(low.command, Command::Sub | Command::Rr);
+    let own = !matches!(low.command, Command::Cat | Command::Pub);
     match low.timing {
         None if json && low.command == Command::Pub => {
             Err(UsageError::new("--json needs --timing (lines of JSON to publish are --in json)"))
