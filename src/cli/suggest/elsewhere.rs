@@ -164,7 +164,7 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
         "leave it out: a refused upgrade is status 22",
     ),
     (
-        &["-i", "--include", "-I", "--head", "-D", "--dump-header"],
+        &["--include", "-I", "--head", "-D", "--dump-header"],
         WEBSOCKETS,
         "say -d: it shows the body of a refusal; headers are not printed",
     ),
