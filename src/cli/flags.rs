@@ -69,6 +69,8 @@ pub struct Flag {
     pub short: Option<(char, Set)>,
     /// What the value is called; none for a switch.
     pub value: Option<&'static str>,
+    /// All that the value can be, where its name does not say it (`0|1|2` does).
+    pub one_of: &'static [&'static str],
     /// The value where the flag stands alone: another is then taken only behind a `=`.
     pub alone: Option<&'static str>,
     /// The value where the flag is not given, as it would be typed.
@@ -94,6 +96,7 @@ pub const fn switch(long: &'static str, commands: Set, group: Group, help: &'sta
         aliases: &[],
         short: None,
         value: None,
+        one_of: &[],
         alone: None,
         default: None,
         repeatable: false,
@@ -128,6 +131,12 @@ impl Flag {
     /// With other long names.
     pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Flag {
         self.aliases = aliases;
+        self
+    }
+
+    /// With the only values there are.
+    pub const fn one_of(mut self, values: &'static [&'static str]) -> Flag {
+        self.one_of = values;
         self
     }
 
@@ -183,6 +192,11 @@ impl Flag {
 /// The flags of a command.
 pub fn of(command: Command) -> impl Iterator<Item = &'static Flag> {
     FLAGS.iter().filter(move |flag| flag.is_of(command))
+}
+
+/// The flags of all commands.
+pub fn all() -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter()
 }
 
 /// By long name or alias, dashes included.

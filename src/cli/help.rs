@@ -16,7 +16,9 @@ pub enum Length {
     Long,
 }
 
-const TAGLINE: &str = "WebSocket and MQTT over WebSocket for shell pipelines, cron jobs and health checks";
+/// The line under the name.
+pub const TAGLINE: &str =
+    "WebSocket and MQTT over WebSocket for shell pipelines, cron jobs and health checks";
 
 /// Where the text of a flag begins.
 const INDENT: usize = 36;
@@ -25,13 +27,14 @@ const INDENT: usize = 36;
 const WIDTH: usize = 96;
 
 /// Exit statuses: number, meaning, commands.
-const STATUSES: &[(&str, &str, &[Command])] = &[
+pub const STATUSES: &[(&str, &str, &[Command])] = &[
     ("0", "done, clean", &Command::ALL),
     ("1", "the reply differs, replies are missing, or --max-rtt is passed", &[Command::Echo]),
     ("1", "the messages that -C or --until waits for did not come", &[Command::Cat]),
     ("1", "the round trip was not completed, or --max-rtt is passed", &[Command::Mqtt]),
     ("1", "the messages that -C waits for did not come", &[Command::Sub]),
     ("2", "usage: bad option, value or URL", &Command::ALL),
+    ("5", "could not resolve the proxy", CLIENTS),
     ("6", "could not resolve the host", &Command::ALL),
     ("7", "could not connect", CLIENTS),
     ("7", "could not listen", &[Command::Serve]),
@@ -53,10 +56,13 @@ const STATUSES: &[(&str, &str, &[Command])] = &[
     ("47", "more redirects than --max-redirects", CLIENTS),
     ("55", "messages unsent or unconfirmed at the end", &[Command::Cat, Command::Pub, Command::Rr]),
     ("56", "connection lost", CLIENTS),
+    ("58", "the client certificate, or its key, is unusable", CLIENTS),
     ("60", "server certificate not trusted", CLIENTS),
     ("63", "message larger than the limit", CLIENTS),
     ("67", "login denied", MQTTS),
     ("77", "CA file unusable", CLIENTS),
+    ("90", "the server's key is none of --pin", CLIENTS),
+    ("97", "the proxy did not connect to the server", CLIENTS),
     ("130, 143", "ended by SIGINT, SIGTERM", &Command::ALL),
 ];
 

@@ -1,4 +1,4 @@
-//! Arguments: typed text -> `LowArgs` (as typed) -> [`Config`] (decided), and the help.
+//! Arguments: typed text -> `LowArgs` (as typed) -> [`Config`] (decided), the help, and what is generated.
 //!
 //! ```text
 //! arguments -> rewrite (one pass over the table of flags) -> low (pico-args) -> decide -> Config
@@ -12,6 +12,7 @@ mod command;
 mod decide;
 mod error;
 mod flags;
+mod generate;
 mod help;
 mod low;
 mod property;
@@ -32,7 +33,7 @@ use self::{low::LowArgs, rewrite::Rewritten};
 pub enum Invocation {
     /// A run.
     Run(Config),
-    /// Text for stdout and status 0: the help, the version. It ends with a newline.
+    /// Text for stdout and status 0: the help, the version, what is generated. It ends with a newline.
     Print(String),
 }
 
@@ -73,8 +74,15 @@ pub fn parse_asking(
         "-V" | "--version" if rest.is_empty() => Ok(Invocation::Print(help::version())),
         "-h" if rest.is_empty() => Ok(Invocation::Print(help::overview())),
         "--help" | "help" => help_of(&rest).map(Invocation::Print),
+        "--generate" => {
+            let kinds: Vec<String> = rest.iter().map(|kind| kind.to_string_lossy().into_owned()).collect();
+            generate::generate(&kinds).map(Invocation::Print)
+        }
         "-h" | "-V" | "--version" => Err(UsageError::new(format!("{first} stands alone"))),
-        _ => Err(suggest::unknown_command(&first)),
+        first => match first.strip_prefix("--generate=") {
+            Some(kind) if rest.is_empty() => generate::generate(&[kind.to_owned()]).map(Invocation::Print),
+            _ => Err(suggest::unknown_command(first)),
+        },
     }
 }
 

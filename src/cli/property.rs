@@ -92,6 +92,11 @@ impl Packet {
     }
 }
 
+/// The packets whose properties `command` takes, as they are typed.
+pub fn packets(command: Command) -> impl Iterator<Item = &'static str> {
+    Packet::ALL.into_iter().filter(move |packet| packet.is_of(command)).map(Packet::name)
+}
+
 /// Name, property, and the packets of a client that take it.
 const PROPERTIES: &[(&str, Name, &[Packet])] = &[
     ("authentication-data", Name::AuthenticationData, &[Packet::Connect]),

@@ -1,4 +1,4 @@
-//! The table of flags: the parser, the help and the suggestions read it. To add a flag: a row here, a
+//! The table of flags: the parser, the help, the man page, the completions and the suggestions read it. To add a flag: a row here, a
 //! field in `LowArgs`, its meaning in `decide`, and a row in the tests.
 
 use super::{
@@ -26,6 +26,9 @@ const MQTTS: Set = MQTT | MOSQUITTO;
 const VERSIONS: Set = MQTT | PUB | SUB;
 const CLIENTS: Set = WEBSOCKETS | MQTTS;
 const ALL: Set = CLIENTS | SERVE;
+
+const FRAMINGS: &[&str] = &["line", "null", "length", "chunk", "whole", "base64", "json"];
+const TLS_VERSIONS: &[&str] = &["1.0", "1.1", "1.2", "1.3"];
 
 /// Every flag of every command.
 pub const FLAGS: &[Flag] = &[
@@ -73,6 +76,7 @@ pub const FLAGS: &[Flag] = &[
         ),
     // What is sent and how messages stand on stdin and stdout.
     option("--in", "FRAMING", CAT, Group::Messages, "How messages stand on stdin")
+        .one_of(FRAMINGS)
         .default("line")
         .more(
             "FRAMING is line (without its newline; the last one needs none), null (NUL in place of the \
@@ -81,6 +85,7 @@ pub const FLAGS: &[Flag] = &[
              them; text and binary messages are sent).",
         ),
     option("--out", "FRAMING", CAT, Group::Messages, "How messages stand on stdout")
+        .one_of(FRAMINGS)
         .default("line")
         .more(
             "As --in. chunk and whole put nothing between the messages. json has type, payload (or \
@@ -132,6 +137,7 @@ pub const FLAGS: &[Flag] = &[
         .short('n', SENDERS),
     switch("--null", PUB, Group::Messages, "As -l, with NUL in place of the newline").short('0', PUB),
     option("--in", "FORMAT", PUB, Group::Messages, "What stdin is: line (-l), null (-0), whole (-s) or json")
+        .one_of(&["line", "null", "whole", "json"])
         .more(
             "json are lines as 'sub --json' prints them: topic, payload or payload_base64, qos, retain and \
              the properties. -t, -q and -r are for the lines that do not say.",
@@ -171,6 +177,7 @@ pub const FLAGS: &[Flag] = &[
         .more("By an empty one published to its topic."),
     switch("--retain-as-published", SUB, Group::Subscription, "Keep the RETAIN flag of live messages (MQTT 5.0)"),
     option("--retain-handling", "WHEN", SUB, Group::Subscription, "Retained messages: always, new or never")
+        .one_of(&["always", "new", "never"])
         .more("When they are sent: new is only for a subscription that is not there yet. MQTT 5.0."),
     switch("--no-local", SUB, Group::Subscription, "Not what this client publishes itself (MQTT 5.0)"),
     switch("--strict", SUB, Group::Subscription, "Refuse what is less than asked for")
@@ -418,8 +425,9 @@ pub const FLAGS: &[Flag] = &[
              certificate. The certificate is checked as without it.",
         ),
     option("--tls-min", "VERSION", CLIENTS, Group::Tls, "Lowest version of TLS: 1.0, 1.1, 1.2 or 1.3")
+        .one_of(TLS_VERSIONS)
         .more("1.2 without it. Below that the old ciphers and signatures are allowed too."),
-    option("--tls-max", "VERSION", CLIENTS, Group::Tls, "Highest version of TLS"),
+    option("--tls-max", "VERSION", CLIENTS, Group::Tls, "Highest version of TLS").one_of(TLS_VERSIONS),
     option("--alpn", "NAME", CLIENTS, Group::Tls, "Offer this application protocol (ALPN); none without it")
         .aliases(&["--tls-alpn"])
         .repeatable()

@@ -19,6 +19,7 @@ mod conformance_ws;
 mod conformance_ws_frames;
 mod echo;
 mod format;
+mod generate;
 mod health;
 mod hostile;
 mod http;
