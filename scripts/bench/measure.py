@@ -11,8 +11,8 @@ import time
 
 # The largest that a pipe holds by default on Linux; told here so that all contenders have the same.
 PIPE = 64 * 1024
-# No single run takes as long.
-LIMIT = 600
+# No single run takes as long; a contender that hangs is ended by this.
+LIMIT = 120
 
 
 class Failed(Exception):
@@ -110,21 +110,34 @@ def outward(tools, command, server, feed):
     return figures
 
 
-def inward(tools, command, server, size, rate=0):
+def cpu_so_far(pid):
+    """CPU seconds, user and system, of a process that still runs."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def inward(tools, command, server, size, rate=0, endless=False):
     """server -> client | drain. Seconds are from the upgrade (or accept) to the last of `size` bytes behind the
-    client's stdout, which is read at `rate` bytes a second where that is not 0."""
+    client's stdout, which is read at `rate` bytes a second where that is not 0. `endless`: the client does not end by
+    itself when all has come, and is ended."""
     listener = Peer([tools.peers, *server])
     client = drain = None
     try:
         filled = fill(command, listener.port())
         read, write = os.pipe()
-        drain = Peer([tools.peers, "drain", f"bytes={size}", f"rate={rate}"], stdin=read)
+        how = ["drain-only", f"bytes={size}"] if endless else ["drain", f"bytes={size}", f"rate={rate}"]
+        drain = Peer([tools.peers, *how], stdin=read)
         os.close(read)
         client = Client(filled, subprocess.DEVNULL, write, tools.dir / "client.log")
         os.close(write)
-        cpu = client.wait()
+        if endless:
+            drained = drain.figures()
+            cpu = cpu_so_far(client.process.pid)
+            client.stop()
+        else:
+            cpu = client.wait()
+            drained = drain.figures()
         figures = listener.figures()
-        drained = drain.figures()
     finally:
         for process in (client, drain, listener):
             if process:
@@ -135,14 +148,15 @@ def inward(tools, command, server, size, rate=0):
     return figures
 
 
-def pingpong(tools, command, server, count, size):
-    """pingpong <-> client <-> echo server; its nanoseconds."""
+def pingpong(tools, command, server, count, size, among=False):
+    """pingpong <-> client <-> echo server; its nanoseconds. `among`: the server says other things in between, and
+    the client is ended after the last round trip."""
     listener = Peer([tools.peers, *server])
     client = player = None
     try:
         filled = fill(command, listener.port())
         (to_read, to_write), (from_read, from_write) = os.pipe(), os.pipe()
-        arguments = [tools.peers, "pingpong", f"count={count}", f"size={size}"]
+        arguments = [tools.peers, "pingpong-among" if among else "pingpong", f"count={count}", f"size={size}"]
         player = Peer(arguments, stdin=from_read, stdout=to_write, stderr=subprocess.PIPE)
         os.close(to_write)
         os.close(from_read)
@@ -150,7 +164,12 @@ def pingpong(tools, command, server, count, size):
         os.close(to_read)
         os.close(from_write)
         figures = player.figures()
-        cpu = client.wait()
+        if among:
+            cpu = cpu_so_far(client.process.pid)
+            client.stop()
+            figures.update(listener.figures())
+        else:
+            cpu = client.wait()
     finally:
         for process in (client, player, listener):
             if process:
@@ -169,7 +188,7 @@ def alternate(runs, contenders):
         for name, measured in contenders.items():
             try:
                 found[name].append(measured())
-            except Failed as failure:
+            except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
                 print(f"  {name}: {failure}", file=sys.stderr)
                 continue
             shown = {key: value for key, value in found[name][-1].items() if key not in ("start", "end")}

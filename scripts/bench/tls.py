@@ -1,0 +1,63 @@
+"""Large messages over TLS: against the same bytes over a raw TLS connection of the same OpenSSL, and websocat's."""
+
+from cat import MIB, ratio
+from measure import alternate, inward, median, outward
+from table import Bars, Row
+
+URL = "wss://127.0.0.1:PORT/"
+TOTAL = 256 * MIB
+
+
+def out(tools, size, count):
+    """`count` messages of `size` bytes out. websocat makes messages of its own of what it reads."""
+    total, pem = count * size, f"tls={tools.pem}"
+    feed = ["feed", f"count={count}", f"size={size}"]
+    anyhow = ["ws-sink", "count=0", f"bytes={total}", pem]
+    ours = [tools.wspipe, "cat", "-k", "-b", "--in", "length", "-w", "0", URL]
+    return {
+        "wspipe": lambda: outward(tools, ours, ["ws-sink", f"count={count}", f"bytes={total}", pem],
+                                  [*feed, "format=length"]),
+        "raw TLS": lambda: outward(tools, [tools.peers, "tls-out", "port=PORT", "size=65536"], ["tcp-sink", pem],
+                                   [*feed, "format=raw"]),
+        "websocat": lambda: outward(tools, [tools.websocat, "-k", "-bu", URL], anyhow, [*feed, "format=raw"]),
+        "websocat 4": lambda: outward(tools, [tools.websocat4, "-k", "-bU", URL, "stdio:"], anyhow,
+                                      [*feed, "format=raw"]),
+    }
+
+
+def inn(tools, size, count):
+    """The other way."""
+    total, pem = count * size, f"tls={tools.pem}"
+    source = ["ws-source", f"count={count}", f"size={size}", "kind=binary", pem]
+    ours = [tools.wspipe, "cat", "-k", "--no-stdin", "--out", "chunk", URL]
+    return {
+        "wspipe": lambda: inward(tools, ours, source, total),
+        "raw TLS": lambda: inward(tools, [tools.peers, "tls-in", "port=PORT", "size=65536"],
+                                  ["tcp-source", f"bytes={total}", f"write={MIB}", pem], total),
+        "websocat": lambda: inward(tools, [tools.websocat, "-k", "-bU", URL], source, total),
+        "websocat 4": lambda: inward(tools, [tools.websocat4, "-k", "-bu", URL, "stdio:"], source, total),
+    }
+
+
+def tls(tools, runs, scale):
+    """256 MiB in messages of 1, 16 and 64 MiB, over TLS."""
+    rows = []
+    for way, make in (("out", out), ("in", inn)):
+        for mebibytes in (1, 16, 64):
+            size = mebibytes * MIB
+            count = max(1, int(TOTAL * scale) // size)
+            found = alternate(runs, tools.present(make(tools, size, count)))
+            seconds = {name: median(figures, "seconds") for name, figures in found.items()}
+            speed = {name: s and count * size / s / 1e9 for name, s in seconds.items()}
+            words = {name: f"{s:.2f} GB/s" if s else "failed" for name, s in speed.items()}
+            what = f"wss://, {count * size // MIB} MiB in messages of {mebibytes} MiB {way}"
+            bars = Bars(f"TLS: messages of {mebibytes} MiB {way}", "GB/s", [(n, s) for n, s in speed.items() if s])
+            for name in [name for name in found if name != "wspipe"]:
+                aim = name == "raw TLS"
+                share = ratio(speed["wspipe"], speed[name])
+                rows.append(Row(what, words["wspipe"], name, words[name], share, aim and ">= 0.8",
+                                share and share >= 0.8, bars if aim else None))
+    return rows
+
+
+BENCHMARKS = {"tls": tls}
