@@ -9,7 +9,7 @@ URL = "ws://127.0.0.1:PORT/"
 # contender can carry.
 RATE = 200_000
 SIZE = 63
-TRIPS = 2_000
+TRIPS = 20_000
 
 
 def load(tools, runs, scale):

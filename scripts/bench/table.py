@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 
+from measure import FAILURES
 from setup import ROOT, versions
 
 
@@ -27,7 +28,7 @@ class Row:
 
     def cells(self):
         mark = "" if not self.goal else " ✓" if self.met else " ✗ missed"
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}" if self.ratio >= 0.01 else f"{self.ratio:.4f}"
         return [self.what, self.ours, f"{self.theirs} ({self.peer})" if self.peer else self.theirs, ratio,
                 self.goal + mark]
 
@@ -57,6 +58,8 @@ def head(tools, runs, scale):
             + (f", {scale:g} of the full amounts" if scale != 1 else "") + f"; {', '.join(versions(tools))}.")
     for name, why in tools.missing.items():
         text += f" Not compared: {name} ({why})."
+    for (benchmark, name), what in FAILURES.items():
+        text += f" Failed in `{benchmark}`: {name} ({what})."
     return text
 
 
