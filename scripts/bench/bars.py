@@ -29,7 +29,7 @@ def panel(bars, x, y, width):
     most = max(value for _, value in bars.values)
     room = width - NAME - VALUE
     better = "less is better" if bars.less else "more is better"
-    out = [f'<text class="title" x="{x}" y="{y + 14}">{escape(bars.title)} '
+    out = [f'<text class="title" x="{x}" y="{y + 14}">{escape(bars.title.replace("`", ""))} '
            f'<tspan class="note" font-weight="400">{escape(bars.unit)}, {better}</tspan></text>']
     y += TITLE - 8
     for name, value in bars.values:

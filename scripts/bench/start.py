@@ -116,6 +116,9 @@ def rows_of(what, found):
                             figures["wspipe"] / figures[name], goal, goal and figures["wspipe"] < limit, bars))
             # The goal and the bars are of all of them together: once.
             goal = bars = None
+        if goal:
+            ours = figures["wspipe"]
+            rows.append(Row(f"{what}, {title}", f"{ours:.1f} {unit}", "", "", None, goal, ours < limit, bars))
     return rows
 
 

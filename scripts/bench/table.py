@@ -27,7 +27,8 @@ class Row:
         self.bars = bars
 
     def cells(self):
-        mark = "" if not self.goal else " ✓" if self.met else " ✗ missed"
+        compared = self.ratio is not None or self.theirs != "failed"
+        mark = "" if not self.goal else " ✓" if self.met else " ✗ missed" if compared else " (nothing to compare with)"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}" if self.ratio >= 0.01 else f"{self.ratio:.4f}"
         return [self.what, self.ours, f"{self.theirs} ({self.peer})" if self.peer else self.theirs, ratio,
                 self.goal + mark]

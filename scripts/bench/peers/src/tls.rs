@@ -54,7 +54,10 @@ pub fn pipe(port: u16, inward: bool, size: usize) -> io::Result<()> {
     }
     let mut stdin: File = crate::pipes::stdin()?;
     copy(&mut stdin, &mut stream, &mut buffer)?;
-    stream.finish()
+    stream.finish()?;
+    // To the server's end: leaving its session tickets unread would reset the connection under the last bytes.
+    while stream.get_mut().read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 fn copy(from: &mut impl Read, to: &mut impl Write, buffer: &mut [u8]) -> io::Result<()> {
