@@ -72,7 +72,7 @@ def compared(what, ours, theirs, count, faster_goal):
 
 def publish(tools, runs, scale):
     """Lines at QoS 0."""
-    count, few = int(3_000_000 * scale), max(1000, int(100_000 * scale))
+    count, few = int(3_000_000 * scale), max(1000, int(30_000 * scale))
     counts = {"ws": count, "mqtt": count, "mosquitto": count, "MQTT.js": few, "paho": few}
     ours = [tools.wspipe, "pub", "-l", *TOPIC]
     script = [tools.python, tools.paho, "lines", "127.0.0.1", "PORT", TOPIC[1]]

@@ -54,6 +54,9 @@ def tls(tools, runs, scale):
             speed = {name: s and (1 if name in alone else count) * size / s / 1e9 for name, s in seconds.items()}
             words = {name: f"{s:.3g} GB/s" if s else "failed" for name, s in speed.items()}
             what = f"wss://, {count * size // MIB} MiB in messages of {mebibytes} MiB {way}"
+            mib = {name: (1 if name in alone else count) * mebibytes for name in found}
+            cpu = {name: median(figures, "cpu") for name, figures in found.items()}
+            cpu = {name: s and s / mib[name] * 1e3 for name, s in cpu.items()}
             bars = Bars(f"TLS: messages of {mebibytes} MiB {way}", "GB/s", [(n, s) for n, s in speed.items() if s])
             for name in [name for name in found if name != "wspipe"]:
                 peer = f"{name}, one of them" if name in alone else name
@@ -61,6 +64,9 @@ def tls(tools, runs, scale):
                 share = ratio(speed["wspipe"], speed[name])
                 rows.append(Row(what, words["wspipe"], peer, words[name], share, aim and ">= 0.8",
                                 share and share >= 0.8, bars if aim else None))
+                ours, theirs = (f"{s:.2f} ms CPU/MiB" if s else "failed" for s in (cpu["wspipe"], cpu[name]))
+                rows.append(Row(f"the same, {mebibytes} MiB {way}: CPU time", ours, peer, theirs,
+                                ratio(cpu["wspipe"], cpu[name])))
     return rows
 
 
