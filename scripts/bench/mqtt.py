@@ -1,8 +1,8 @@
-"""The benchmarks of `pub` and `sub`, against mosquitto's clients over plain TCP."""
+"""The benchmarks of `pub` and `sub`, against mosquitto's clients over plain TCP, MQTT.js's and a script on paho."""
 
 from cat import counted, ratio
 from measure import Failed, alternate, inward, median, outward
-from table import Row
+from table import Bars, Row
 
 SIZE = 64
 WS = "ws://127.0.0.1:PORT/mqtt"
@@ -29,9 +29,30 @@ def publishing(tools, command, count, receive=0, whole=True):
     return figures
 
 
-def subscribing(tools, command, count, frame):
+def subscribing(tools, command, count, frame, endless=False):
+    """One run of a subscriber; `endless`: it is ended once all has come."""
     source = ["mqtt-source", f"count={count}", f"size={SIZE}", f"frame={frame}"]
-    return inward(tools, [*command, "-C", str(count)], source, count * (SIZE + 1))
+    return inward(tools, command, source, count * (SIZE + 1), endless=endless)
+
+
+def slower(title, found, counts, ours):
+    """Rows of those that get fewer messages, by message: the time of ours as a part of theirs."""
+    rows = []
+    for name in ("MQTT.js", "paho"):
+        if name not in found:
+            continue
+        each = [median(found[who], "seconds") for who in (ours, name)]
+        each = [seconds and seconds / count for seconds, count in zip(each, (counts[ours], counts[name]))]
+        words = [f"{one * 1e6:.2f} us/message" if one else "failed" for one in each]
+        rows.append(Row(f"{title}, mqtt://, by message", words[0], f"{name}, {counts[name]:,} of them", words[1],
+                        ratio(each[1], each[0])))
+    return rows
+
+
+def speeds(title, found, counts, names):
+    """Bars of messages a second."""
+    medians = {label: (counts[name], median(found.get(name), "seconds")) for name, label in names.items()}
+    return Bars(title, "M messages/s", [(label, n / s / 1e6) for label, (n, s) in medians.items() if s])
 
 
 def compared(what, ours, theirs, count, faster_goal):
@@ -45,24 +66,35 @@ def compared(what, ours, theirs, count, faster_goal):
             f">= {faster_goal}", faster and faster >= faster_goal),
         Row(f"{what}: CPU time", cpu_each(count, cpu[0]), "mosquitto, TCP", cpu_each(count, cpu[1]), cheaper,
             "<= 0.1", cheaper and cheaper <= 0.1),
-        Row(f"{what}: the server's own CPU time", cpu_each(count, peer and peer / 1e9), "", ""),
+        Row(f"{what}: the peer's own CPU time", cpu_each(count, peer and peer / 1e9), "", ""),
     ]
 
 
 def publish(tools, runs, scale):
     """Lines at QoS 0."""
-    count = int(3_000_000 * scale)
+    count, few = int(3_000_000 * scale), max(1000, int(30_000 * scale))
+    counts = {"ws": count, "mqtt": count, "mosquitto": count, "MQTT.js": few, "paho": few}
     ours = [tools.wspipe, "pub", "-l", *TOPIC]
-    found = alternate(runs, {
-        "ws": lambda: publishing(tools, [*ours, WS], count),
-        "mqtt": lambda: publishing(tools, [*ours, TCP], count),
-        "mosquitto": lambda: publishing(tools, ["mosquitto_pub", "-l", *TOPIC, *PLAIN], count),
-    })
+    script = [tools.python, tools.paho, "lines", "127.0.0.1", "PORT", TOPIC[1]]
+    commands = {
+        "ws": [*ours, WS],
+        "mqtt": [*ours, TCP],
+        "mosquitto": ["mosquitto_pub", "-l", *TOPIC, *PLAIN],
+        "MQTT.js": [tools.mqttjs, "pub", *TOPIC, *PLAIN, "-s", "-M"],
+        "paho": script,
+    }
+    found = alternate(runs, tools.present({
+        name: lambda command=command, name=name: publishing(tools, command, counts[name])
+        for name, command in commands.items()
+    }))
     rows = []
     for scheme in ("ws", "mqtt"):
         what = f"`pub -l` of {count:,} lines of {SIZE} bytes, {scheme}://"
-        rows += compared(what, found[scheme], found["mosquitto"], count, 10)
-    return rows
+        rows += compared(what, found[scheme], found.get("mosquitto", []), count, 10)
+    names = {"ws": "wspipe, ws://", "mqtt": "wspipe, mqtt://", "mosquitto": "mosquitto", "MQTT.js": "MQTT.js",
+             "paho": "paho"}
+    rows[0].bars = speeds("publish lines at QoS 0", found, counts, names)
+    return rows + slower("`pub -l`", found, counts, "mqtt")
 
 
 def publish1(tools, runs, scale):
@@ -75,9 +107,9 @@ def publish1(tools, runs, scale):
         "mqtt": lambda: publishing(tools, [*ours, TCP], count),
         # What mosquitto's broker announces, and what libmosquitto keeps to by itself.
         "ws, Receive Maximum 20": lambda: publishing(tools, [*ours, WS], count, receive=20),
-        "mosquitto": lambda: publishing(tools, theirs, count, whole=False),
+        **tools.present({"mosquitto": lambda: publishing(tools, theirs, count, whole=False)}),
     })
-    theirs = found.pop("mosquitto")
+    theirs = found.pop("mosquitto", [])
     arrived = median(theirs, "messages")
     rows = []
     for name, figures in found.items():
@@ -99,24 +131,36 @@ def publish1(tools, runs, scale):
 
 def subscribe(tools, runs, scale):
     """Messages at QoS 0 to lines."""
-    count = int(3_000_000 * scale)
-    ours = [tools.wspipe, "sub", *TOPIC]
+    count, few = int(3_000_000 * scale), max(1000, int(50_000 * scale))
     ways = {"ws, a frame each": (WS, "one"), "ws, many to a frame": (WS, "many"), "mqtt": (TCP, "many")}
+    counts = {**dict.fromkeys([*ways, "mosquitto"], count), "MQTT.js": few, "paho": few}
     contenders = {
-        name: lambda url=url, frame=frame: subscribing(tools, [*ours, url], count, frame)
+        name: lambda url=url, frame=frame: subscribing(
+            tools, [tools.wspipe, "sub", *TOPIC, url, "-C", str(count)], count, frame)
         for name, (url, frame) in ways.items()
     }
-    contenders["mosquitto"] = lambda: subscribing(tools, ["mosquitto_sub", *TOPIC, *PLAIN], count, "many")
+    script = [tools.python, tools.paho, "sub", "127.0.0.1", "PORT", TOPIC[1], str(few)]
+    contenders.update(tools.present({
+        "mosquitto": lambda: subscribing(
+            tools, ["mosquitto_sub", *TOPIC, *PLAIN, "-C", str(count)], count, "many"),
+        "MQTT.js": lambda: subscribing(tools, [tools.mqttjs, "sub", *TOPIC, *PLAIN], few, "many", endless=True),
+        "paho": lambda: subscribing(tools, script, few, "many"),
+    }))
     found = alternate(runs, contenders)
     rows = []
     for name in ways:
         what = f"`sub` of {count:,} messages of {SIZE} bytes, {name}"
-        rows += compared(what, found[name], found["mosquitto"], count, 20)
-    return rows
+        rows += compared(what, found[name], found.get("mosquitto", []), count, 20)
+    names = {"ws, a frame each": "wspipe, ws://", "mqtt": "wspipe, mqtt://", "mosquitto": "mosquitto",
+             "MQTT.js": "MQTT.js", "paho": "paho"}
+    rows[0].bars = speeds("subscribe, messages to lines", found, counts, names)
+    return rows + slower("`sub`", found, counts, "mqtt")
 
 
 def mqtt_instructions(tools, runs, scale):
     """Instructions a message, by the difference of two runs of different length."""
+    if tools.lacks("valgrind"):
+        return []
     few, many = 20_000, 60_000
     ways = {
         "`pub -l`": lambda count, prefix: publishing(
@@ -124,9 +168,9 @@ def mqtt_instructions(tools, runs, scale):
         "`pub -l -q 1`": lambda count, prefix: publishing(
             tools, [*prefix, tools.wspipe, "pub", "-l", "-q", "1", *TOPIC, WS], count),
         "`sub`, a frame each": lambda count, prefix: subscribing(
-            tools, [*prefix, tools.wspipe, "sub", *TOPIC, WS], count, "one"),
+            tools, [*prefix, tools.wspipe, "sub", *TOPIC, WS, "-C", str(count)], count, "one"),
         "`sub`, many to a frame": lambda count, prefix: subscribing(
-            tools, [*prefix, tools.wspipe, "sub", *TOPIC, WS], count, "many"),
+            tools, [*prefix, tools.wspipe, "sub", *TOPIC, WS, "-C", str(count)], count, "many"),
     }
     return [
         Row(f"instructions a message of {SIZE} bytes, {way}", f"{counted(tools, run, few, many):.0f}", "", "")

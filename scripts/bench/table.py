@@ -6,21 +6,32 @@ import pathlib
 import platform
 import subprocess
 
-from setup import ROOT, WEBSOCAT
+from measure import FAILURES
+from setup import ROOT, versions
+
+
+class Bars:
+    """What one picture of bars shows: a title, a unit, (name, value) pairs; `less`: the shortest bar is the best."""
+
+    def __init__(self, title, unit, values, less=False):
+        self.title, self.unit, self.values, self.less = title, unit, values, less
 
 
 class Row:
     """One line: what was measured, ours, theirs, their ratio, and whether the goal is met."""
 
-    def __init__(self, what, ours, peer, theirs, ratio=None, goal=None, met=None):
+    def __init__(self, what, ours, peer, theirs, ratio=None, goal=None, met=None, bars=None):
         self.what, self.ours, self.peer, self.theirs = what, ours, peer, theirs
-        self.ratio, self.goal, self.met = ratio, goal, met
+        self.ratio, self.goal, self.met = ratio, goal or "", met if goal else None
+        # With the first of the rows that a picture is of.
+        self.bars = bars
 
     def cells(self):
-        mark = {None: "", True: " ✓", False: " ✗ missed"}[self.met]
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        compared = self.ratio is not None or self.theirs != "failed"
+        mark = "" if not self.goal else " ✓" if self.met else " ✗ missed" if compared else " (nothing to compare with)"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}" if self.ratio >= 0.01 else f"{self.ratio:.4f}"
         return [self.what, self.ours, f"{self.theirs} ({self.peer})" if self.peer else self.theirs, ratio,
-                (self.goal or "") + mark]
+                self.goal + mark]
 
 
 def output_of(*command):
@@ -42,15 +53,18 @@ def commit():
     return output_of("git", "rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
 
 
-def markdown(rows, runs, scale):
-    lines = [
-        f"Measured on {machine()}, {datetime.date.today()}, commit {commit()}, medians of {runs} runs"
-        + (f", {scale:g} of the full amounts" if scale != 1 else "")
-        + f"; websocat {WEBSOCAT}, {output_of('socat', '-V').splitlines()[1].strip().split(' on ')[0]}, "
-        + output_of('mosquitto_pub', '--version').split(' running')[0] + ".",
-        "",
-        "| what | wspipe | the other | ratio | goal |",
-        "|---|---:|---:|---:|---|",
-    ]
+def head(tools, runs, scale):
+    """Machine, date, commit, what was compared; and what could not be."""
+    text = (f"Measured on {machine()}, {datetime.date.today()}, commit {commit()}, medians of {runs} runs"
+            + (f", {scale:g} of the full amounts" if scale != 1 else "") + f"; {', '.join(versions(tools))}.")
+    for name, why in tools.missing.items():
+        text += f" Not compared: {name} ({why})."
+    for (benchmark, name), what in FAILURES.items():
+        text += f" Failed in `{benchmark}`: {name} ({what})."
+    return text
+
+
+def markdown(rows, heading):
+    lines = [heading, "", "| what | wspipe | the other | ratio | goal |", "|---|---:|---:|---:|---|"]
     lines += [f"| {' | '.join(row.cells())} |" for row in rows]
     return "\n".join(lines) + "\n"

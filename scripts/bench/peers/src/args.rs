@@ -33,9 +33,19 @@ impl Args {
         self.text(name)?.parse().map_err(|_| io::Error::other(format!("{name}= takes a number")))
     }
 
+    /// 0 where it is not given.
+    pub fn or_zero(&self, name: &str) -> io::Result<u64> {
+        if self.text(name).is_ok() { self.number(name) } else { Ok(0) }
+    }
+
     /// `rate=`, 0 without.
     pub fn rate(&self) -> io::Result<u64> {
-        if self.text("rate").is_ok() { self.number("rate") } else { Ok(0) }
+        self.or_zero("rate")
+    }
+
+    /// `tls=`: the PEM file with certificate and key.
+    pub fn tls(&self) -> Option<&str> {
+        self.text("tls").ok()
     }
 
     pub fn size(&self, name: &str) -> io::Result<usize> {

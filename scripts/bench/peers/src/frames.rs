@@ -1,9 +1,6 @@
 //! Frames (RFC 6455 section 5.2) with as little work as possible: headers are read, payloads skipped.
 
-use std::{
-    io::{self, Read},
-    net::TcpStream,
-};
+use std::io::{self, Read};
 
 const BUFFER: usize = 256 * 1024;
 
@@ -94,8 +91,13 @@ impl Counter {
         control
     }
 
+    /// No frame is under way whose payload has not come.
+    pub fn between_frames(&self) -> bool {
+        self.skip == 0
+    }
+
     /// Reads once; false at the end of the stream.
-    pub fn fill(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+    pub fn fill(&mut self, stream: &mut (impl Read + ?Sized)) -> io::Result<bool> {
         let n = stream.read(&mut self.buffer[self.filled..])?;
         self.filled += n;
         Ok(n > 0)

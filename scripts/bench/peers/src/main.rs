@@ -6,9 +6,11 @@
 
 mod args;
 mod frames;
+mod load;
 mod mqtt;
 mod pipes;
 mod servers;
+mod tls;
 mod upgrade;
 
 use std::{io, process::ExitCode};
@@ -17,29 +19,40 @@ use args::Args;
 
 const USAGE: &str = "\
 bench-peers WHAT [NAME=VALUE...]
-  ws-sink   count=N [rate=R]           accept, upgrade, count N messages; to the end; at most R bytes a second
+  ws-sink   count=N [bytes=N] [rate=R] accept, upgrade, count N messages of N bytes; to the end; at most R bytes a second
   ws-source count=N size=S kind=text   accept, upgrade, send N messages of S bytes, Close
   ws-echo                              echo messages until Close, connection after connection
   tcp-sink                             read until the end
   tcp-source bytes=N write=S           send N bytes, S a write
   tcp-echo                             echo bytes until the end, connection after connection
+  ws-loaded rate=R size=S              send R messages of S bytes a second and echo what comes, to the end
+  tcp-loaded rate=R size=S             the same with lines and no frames
   mqtt-sink   count=N [receive=R]      ws or TCP: count PUBLISHes, to the end; R: Receive Maximum in CONNACK
   mqtt-source count=N size=S frame=one|many   ws or TCP: N PUBLISHes of S bytes, one or many to a frame
+  mqtt-broker                          ws or TCP: acknowledge all, connection after connection
   feed      count=N size=S format=line|length|raw     write records to stdout
   drain     bytes=N [rate=R]           read N bytes from stdin, then to the end; at most R bytes a second
+  drain-only bytes=N                   read N bytes from stdin
   pingpong  count=N size=S             write a line to stdout, read one from stdin; figures on stderr
-  relay     port=P                     stdin and stdout to and from a TCP connection, by poll(2)";
+  pingpong-among count=N size=S        the same with other lines in between
+  relay     port=P                     stdin and stdout to and from a TCP connection, by poll(2)
+  tls-out   port=P size=S              stdin to a TLS connection, S bytes at a time at most
+  tls-in    port=P size=S              the other way, to stdout
+ws-sink, ws-source, tcp-sink and tcp-source take tls=FILE (PEM: certificate and key) as well.";
 
 fn run() -> io::Result<()> {
     let args = Args::parse()?;
     match args.what() {
-        "ws-sink" => servers::ws_sink(args.number("count")?, args.rate()?),
+        "ws-sink" => {
+            servers::ws_sink(args.number("count")?, args.or_zero("bytes")?, args.rate()?, args.tls())
+        }
         "ws-source" => {
-            servers::ws_source(args.number("count")?, args.size("size")?, args.text("kind")? == "text")
+            let text = args.text("kind")? == "text";
+            servers::ws_source(args.number("count")?, args.size("size")?, text, args.tls())
         }
         "ws-echo" => servers::ws_echo(),
-        "tcp-sink" => servers::tcp_sink(),
-        "tcp-source" => servers::tcp_source(args.number("bytes")?, args.size("write")?),
+        "tcp-sink" => servers::tcp_sink(args.tls()),
+        "tcp-source" => servers::tcp_source(args.number("bytes")?, args.size("write")?, args.tls()),
         "tcp-echo" => servers::tcp_echo(),
         "mqtt-sink" => {
             let receive_maximum = args.text("receive").map_or(Ok(0), |_| args.number("receive"))?;
@@ -48,9 +61,16 @@ fn run() -> io::Result<()> {
         "mqtt-source" => {
             mqtt::source(args.number("count")?, args.size("size")?, args.text("frame")? == "many")
         }
+        "mqtt-broker" => mqtt::broker(),
+        "ws-loaded" => load::loaded(args.number("rate")?, args.size("size")?, true),
+        "tcp-loaded" => load::loaded(args.number("rate")?, args.size("size")?, false),
         "feed" => pipes::feed(args.number("count")?, args.size("size")?, args.text("format")?),
-        "drain" => pipes::drain(args.number("bytes")?, args.rate()?),
-        "pingpong" => pipes::pingpong(args.size("count")?, args.size("size")?),
+        "drain" => pipes::drain(args.number("bytes")?, args.rate()?, false),
+        "drain-only" => pipes::drain(args.number("bytes")?, 0, true),
+        "pingpong" => pipes::pingpong(args.size("count")?, args.size("size")?, false),
+        "pingpong-among" => pipes::pingpong(args.size("count")?, args.size("size")?, true),
+        "tls-out" => tls::pipe(args.number("port")?, false, args.size("size")?),
+        "tls-in" => tls::pipe(args.number("port")?, true, args.size("size")?),
         "relay" => pipes::relay(args.number("port")?),
         _ => Err(io::Error::other(USAGE)),
     }

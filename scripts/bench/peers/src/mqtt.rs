@@ -6,7 +6,11 @@ use std::{
     net::TcpStream,
 };
 
-use crate::{cpu, frames, now, servers::accept, upgrade::upgrade};
+use crate::{
+    cpu, frames, now,
+    servers::{accept, listen},
+    upgrade::upgrade,
+};
 
 const BLOCK: usize = 256 * 1024;
 const TOPIC: &[u8] = b"bench/topic";
@@ -30,7 +34,10 @@ struct Transport {
 impl Transport {
     /// Waits for a client, and upgrades it where it asks for that.
     fn accept() -> io::Result<Transport> {
-        let mut stream = accept()?;
+        Transport::new(accept()?)
+    }
+
+    fn new(mut stream: TcpStream) -> io::Result<Transport> {
         let mut first = [0];
         if stream.peek(&mut first)? == 0 {
             return Err(io::Error::other("the client went before its first byte"));
@@ -166,6 +173,41 @@ fn log_in(transport: &mut Transport, receive_maximum: u16) -> io::Result<bool> {
         (false, _) => transport.send(&[0x20, 2, 0, 0])?,
     }
     Ok(v5)
+}
+
+/// Connection after connection, takes what comes and answers what wants an answer, up to DISCONNECT or the end.
+pub fn broker() -> io::Result<()> {
+    let listener = listen()?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        // A client that breaks off is not this server's matter.
+        let _ = broker_one(stream);
+    }
+}
+
+fn broker_one(stream: TcpStream) -> io::Result<()> {
+    let mut transport = Transport::new(stream)?;
+    log_in(&mut transport, 0)?;
+    loop {
+        let mut out = Vec::new();
+        while let Some((first, body)) = transport.packet() {
+            if first >> 4 == 3 && first & 0x06 != 0 {
+                let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
+                out.extend_from_slice(&[0x40, 2, body[2 + topic], body[3 + topic]]);
+            }
+            if first >> 4 == 12 {
+                out.extend_from_slice(&[0xd0, 0]);
+            }
+            if first >> 4 == 14 && !transport.framed {
+                return Ok(());
+            }
+        }
+        transport.send(&out)?;
+        if !transport.fill()? {
+            return Ok(());
+        }
+    }
 }
 
 /// Counts PUBLISHes to the end, and acknowledges those of QoS 1 in as few writes as reads. `receive_maximum`

@@ -44,16 +44,16 @@ pub fn feed(count: u64, size: usize, format: &str) -> io::Result<()> {
 }
 
 /// stdout without std's buffer, which looks for newlines in all that it gets.
-fn stdout() -> io::Result<File> {
+pub fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-fn stdin() -> io::Result<File> {
+pub fn stdin() -> io::Result<File> {
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
-/// Reads stdin to the end; `end` is when `bytes` bytes had come.
-pub fn drain(bytes: u64, rate: u64) -> io::Result<()> {
+/// Reads stdin to the end, or where `short` to `bytes` bytes; `end` is when `bytes` bytes had come.
+pub fn drain(bytes: u64, rate: u64, short: bool) -> io::Result<()> {
     let mut stdin = stdin()?;
     let mut buffer = vec![0; BLOCK];
     let (mut count, mut start, mut end) = (0u64, 0, 0);
@@ -69,6 +69,9 @@ pub fn drain(bytes: u64, rate: u64) -> io::Result<()> {
         pace(start, count, rate);
         if count >= bytes && end == 0 {
             end = now();
+            if short {
+                break;
+            }
         }
     }
     println!(r#"{{"start":{start},"end":{end},"bytes":{count}}}"#);
@@ -76,7 +79,8 @@ pub fn drain(bytes: u64, rate: u64) -> io::Result<()> {
 }
 
 /// Writes a line of `size` bytes (its newline not counted) and reads one back, `count` times.
-pub fn pingpong(count: usize, size: usize) -> io::Result<()> {
+/// `among`: other lines may come before the one that is waited for.
+pub fn pingpong(count: usize, size: usize, among: bool) -> io::Result<()> {
     let mut stdout = stdout()?;
     let mut stdin = BufReader::new(stdin()?);
     let mut line = vec![b'p'; size];
@@ -87,10 +91,15 @@ pub fn pingpong(count: usize, size: usize) -> io::Result<()> {
     for trip in 0..count + count / 10 + 1 {
         let start = now();
         stdout.write_all(&line)?;
-        answer.clear();
-        stdin.read_until(b'\n', &mut answer)?;
-        if answer != line {
-            return Err(io::Error::other("the echo differs"));
+        loop {
+            answer.clear();
+            let n = stdin.read_until(b'\n', &mut answer)?;
+            if answer == line {
+                break;
+            }
+            if n == 0 || !among {
+                return Err(io::Error::other("the echo differs, or did not come"));
+            }
         }
         if trip > count / 10 {
             times.push(now() - start);

@@ -2,12 +2,13 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
 };
 
 use crate::{
     frames::{self, Counter},
     now, pace,
+    tls::{self, Stream},
     upgrade::upgrade,
 };
 
@@ -16,7 +17,7 @@ const PONG: u8 = 0x8a;
 /// About how much is handed to one write.
 const BLOCK: usize = 256 * 1024;
 
-fn listen() -> io::Result<TcpListener> {
+pub fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
     Ok(listener)
@@ -29,10 +30,19 @@ pub fn accept() -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Counts messages until `count` have come, and goes on until Close or the end.
-pub fn ws_sink(count: u64, rate: u64) -> io::Result<()> {
-    let mut stream = accept()?;
-    let ahead = upgrade(&mut stream)?;
+/// The same under TLS, where `pem` is the file with certificate and key.
+fn accept_by(pem: Option<&str>) -> io::Result<Box<dyn Stream>> {
+    let stream = accept()?;
+    match pem {
+        Some(pem) => tls::accept(stream, pem),
+        None => Ok(Box::new(stream)),
+    }
+}
+
+/// Counts messages until `count` have come, or `bytes` bytes of them, and goes on until Close or the end.
+pub fn ws_sink(count: u64, bytes: u64, rate: u64, pem: Option<&str>) -> io::Result<()> {
+    let mut stream = accept_by(pem)?;
+    let ahead = upgrade(&mut *stream)?;
     let start = now();
     let mut end = start;
     let mut counter = Counter::new(&ahead);
@@ -51,10 +61,12 @@ pub fn ws_sink(count: u64, rate: u64) -> io::Result<()> {
             }
             stream.write_all(&out)?;
         }
-        if counter.messages >= count && end == start {
+        let whole = counter.messages >= count && counter.bytes >= bytes && counter.between_frames();
+        if whole && end == start {
             end = now();
         }
-        if closed || !counter.fill(&mut stream)? {
+        // Who leaves with no close_notify is counted all the same.
+        if closed || !counter.fill(&mut *stream).unwrap_or(false) {
             break;
         }
         pace(start, counter.bytes, rate);
@@ -67,7 +79,7 @@ pub fn ws_sink(count: u64, rate: u64) -> io::Result<()> {
 }
 
 /// Sends `count` messages of `size` bytes made beforehand, then Close, and reads to the end.
-pub fn ws_source(count: u64, size: usize, text: bool) -> io::Result<()> {
+pub fn ws_source(count: u64, size: usize, text: bool, pem: Option<&str>) -> io::Result<()> {
     let payload: Vec<u8> = (0..size).map(|n| b'a' + (n % 26) as u8).collect();
     let first = if text { 0x81 } else { 0x82 };
     let mut block = Vec::new();
@@ -77,8 +89,8 @@ pub fn ws_source(count: u64, size: usize, text: bool) -> io::Result<()> {
         each += 1;
     }
     let frame = block.len() / each as usize;
-    let mut stream = accept()?;
-    upgrade(&mut stream)?;
+    let mut stream = accept_by(pem)?;
+    upgrade(&mut *stream)?;
     let start = now();
     let mut left = count;
     while left > 0 {
@@ -96,7 +108,7 @@ pub fn ws_source(count: u64, size: usize, text: bool) -> io::Result<()> {
         match counter.scan() {
             Some(control) if control.opcode == 8 => break true,
             Some(_) => {}
-            None if counter.fill(&mut stream)? => {}
+            None if counter.fill(&mut *stream)? => {}
             None => break false,
         }
     };
@@ -147,8 +159,8 @@ fn ws_echo_one(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// Reads to the end.
-pub fn tcp_sink() -> io::Result<()> {
-    let mut stream = accept()?;
+pub fn tcp_sink(pem: Option<&str>) -> io::Result<()> {
+    let mut stream = accept_by(pem)?;
     let start = now();
     let mut buffer = vec![0; BLOCK];
     let mut bytes = 0u64;
@@ -163,9 +175,9 @@ pub fn tcp_sink() -> io::Result<()> {
 }
 
 /// Sends `bytes` bytes, `size` a write.
-pub fn tcp_source(bytes: u64, size: usize) -> io::Result<()> {
+pub fn tcp_source(bytes: u64, size: usize, pem: Option<&str>) -> io::Result<()> {
     let block = vec![b'x'; size];
-    let mut stream = accept()?;
+    let mut stream = accept_by(pem)?;
     let start = now();
     let mut left = bytes;
     while left > 0 {
@@ -174,7 +186,7 @@ pub fn tcp_source(bytes: u64, size: usize) -> io::Result<()> {
         left -= part;
     }
     let end = now();
-    stream.shutdown(Shutdown::Write)?;
+    stream.finish()?;
     while stream.read(&mut [0; 4096])? > 0 {}
     println!(r#"{{"start":{start},"end":{end}}}"#);
     Ok(())

@@ -1,14 +1,11 @@
 //! The server's side of the upgrade (RFC 6455 section 4.2), trusting the client.
 
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-};
+use std::io::{self, Read, Write};
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Answers the request on `stream`; gives what followed its head.
-pub fn upgrade(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub fn upgrade(stream: &mut (impl Read + Write + ?Sized)) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let head = loop {
         if let Some(at) = request.windows(4).position(|w| w == b"\r\n\r\n") {
