@@ -17,6 +17,7 @@ use super::{
     error::{UsageError, shown},
     flags,
     low::LowArgs,
+    suggest,
     value::{Milliseconds, Payload, Seconds, Size},
 };
 use crate::config::{
@@ -155,6 +156,9 @@ fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
     let Some(url) = argument.to_str() else {
         return Err(UsageError::new(format!("{text} is not a URL: it is not UTF-8")));
     };
+    if let Some(instead) = suggest::overlay(url) {
+        return Err(UsageError::new(format!("{text} is not a URL: {instead}")));
+    }
     if url.contains("://") {
         return Ok(url);
     }

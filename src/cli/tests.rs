@@ -5,6 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf, time::Durati
 use super::{command::Command, flags, *};
 use crate::config::{Echo, Endpoint, Mode, QoS, RoundTrip, Scheme, Serve, Verbosity, Version};
 
+mod coming;
 mod help;
 mod many;
 
