@@ -89,6 +89,9 @@ pub fn overview() -> String {
         examples(&mut text, &command.examples()[..1]);
     }
     text.push_str("\nOptions stand after the command. 'wspipe --version' prints the version.\n");
+    text.push_str(
+        "'wspipe --generate man' prints the man page, complete-bash, -zsh and -fish completions.\n",
+    );
     text.push_str("stdout carries data and nothing else; RUST_LOG=debug says more on stderr, as -d does.\n");
     text
 }

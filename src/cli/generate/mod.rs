@@ -17,8 +17,11 @@ mod zsh;
 #[cfg(test)]
 mod tests;
 
+/// A name behind `--generate`, and what makes its text.
+type Kind = (&'static str, fn() -> String);
+
 /// What can be made.
-const KINDS: [(&str, fn() -> String); 4] = [
+const KINDS: [Kind; 4] = [
     ("man", man::page),
     ("complete-bash", bash::script),
     ("complete-zsh", zsh::script),
