@@ -246,3 +246,37 @@ fn addresses_that_are_more_than_a_url() {
     // A scheme that is one here stays one.
     assert!(try_parse(&["cat", "ws://log:pw@exec:80/"]).is_ok());
 }
+
+#[test]
+fn every_option_that_the_readme_names_is_there() {
+    // Of cargo and of scripts/prove.
+    const OTHERS: &[&str] = &[
+        "--features",
+        "--lib",
+        "--locked",
+        "--no-default-features",
+        "--nocapture",
+        "--path",
+        "--release",
+        "--seed",
+        "--generate",
+        "--version",
+    ];
+    let readme = std::fs::read_to_string(README).expect("the README is there");
+    let ours = readme.lines().map(|line| match line.starts_with("| `") && line.contains("` | `wspipe ") {
+        true => line.split_once("` | `").map_or(line, |(_, ours)| ours),
+        false => line,
+    });
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    for line in ours {
+        for (at, _) in line.match_indices("--") {
+            let name = line[at..].split(|c| !is_name(c)).next().unwrap_or_default();
+            let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '-');
+            if !begins || !name[2..].starts_with(|c: char| c.is_ascii_lowercase()) {
+                continue;
+            }
+            let known = Command::ALL.iter().any(|command| flags::by_long(*command, name).is_some());
+            assert!(known || OTHERS.contains(&name), "{name}: {line}");
+        }
+    }
+}
