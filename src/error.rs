@@ -4,9 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::{
     mode::{Failure, Kind},
-    net,
-    proto::format::escape,
-    serve,
+    net, serve,
 };
 
 /// Why a run failed.
@@ -79,10 +77,8 @@ impl fmt::Display for Error {
             Error::Stdout(error) => write!(f, "could not write stdout: {error}")?,
             Error::Ready(error) => write!(f, "--ready: could not be written: {error}")?,
             Error::Signals(error) => write!(f, "could not install the signal handlers: {error}")?,
-            Error::Plot(path, error) => {
-                let path = escape(path.as_os_str().as_encoded_bytes());
-                write!(f, "--plot {path}: could not be written: {error}")?;
-            }
+            // Quoted and escaped by std: a name may hold anything.
+            Error::Plot(path, error) => write!(f, "--plot {path:?}: could not be written: {error}")?,
             Error::Poll(error) => write!(f, "poll failed: {error}")?,
         }
         match self.hint() {

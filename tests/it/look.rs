@@ -320,6 +320,6 @@ fn plot_goes_behind_a_link_and_fails_at_the_end_too() {
     running.wait_stderr("CONNECTED");
     fs::remove_dir_all(&dir).expect("it is ours");
     let run = running.finish();
-    run.status(23).within(Duration::from_secs(10)).says(&["--plot", "a.svg: could not be written"]);
+    run.status(23).within(Duration::from_secs(10)).says(&["--plot", "a.svg\": could not be written"]);
     assert_eq!(object(&run, 23)["received"], 3);
 }

@@ -210,7 +210,7 @@ impl Svg {
             }
         }
         let most = bars.iter().copied().fold(0.0, f64::max) * 100.0 / latency.count() as f64;
-        let share = Axis::up_to(most.max(1e-3), 2.0, SECOND_LEFT, SECOND_RIGHT);
+        let share = Axis::up_to(most.max(1e-3), 3.0, SECOND_LEFT, SECOND_RIGHT);
         let mut path = String::new();
         for (n, count) in bars.iter().enumerate().filter(|(_, count)| **count > 0.0) {
             let x = share.place(count * 100.0 / latency.count() as f64).max(SECOND_LEFT + 1.0);
