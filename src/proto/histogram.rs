@@ -36,12 +36,12 @@ pub fn intervals(latency: &Latency) -> Vec<Interval> {
     let (min, max) = (nanos(latency.min()), nanos(latency.max()));
     // Zero has no logarithm; a clock may well give it.
     let low = min.max(1.0);
-    let span = (max.max(low) / low).ln();
-    let number = ((span / NARROWEST.ln()) as usize).clamp(1, INTERVALS);
+    let span = libm::log(max.max(low) / low);
+    let number = ((span / libm::log(NARROWEST)) as usize).clamp(1, INTERVALS);
     let edge = |n: usize| match n {
         0 => min,
         n if n == number => max,
-        n => low * (span * n as f64 / number as f64).exp(),
+        n => low * libm::exp(span * n as f64 / number as f64),
     };
     let mut found: Vec<Interval> =
         (0..number).map(|n| Interval { from: edge(n), to: edge(n + 1), count: 0 }).collect();

@@ -46,7 +46,7 @@ impl Axis {
     }
 
     fn logarithmic(min: f64, max: f64, start: f64, end: f64) -> Axis {
-        let first = min.log10().floor() as i32;
+        let first = libm::log10(min).floor() as i32;
         let round = (first..=first + 20).flat_map(|power| [1.0, 2.0, 5.0].map(|n| (n, 10f64.powi(power))));
         let all: Vec<(f64, f64)> = round.collect();
         let low = all.iter().rposition(|(n, power)| n * power <= min * (1.0 + 1e-9)).unwrap_or(0);
@@ -73,7 +73,7 @@ impl Axis {
     /// The pixel of a value; what lies outside is moved to the end.
     pub fn place(&self, value: f64) -> f64 {
         let part = if self.logarithmic {
-            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
+            libm::log(value.max(self.low) / self.low) / libm::log(self.high / self.low)
         } else {
             (value - self.low) / (self.high - self.low)
         };
@@ -83,13 +83,13 @@ impl Axis {
 
 /// The round number, 1, 2 or 5 and zeros, at or above `about`.
 fn step(about: f64) -> f64 {
-    let power = 10f64.powf(about.log10().floor());
+    let power = 10f64.powi(libm::log10(about).floor() as i32);
     [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|n| *n >= about * (1.0 - 1e-9)).unwrap_or(power)
 }
 
 /// Digits after the point that tell multiples of `step` apart.
 fn decimals(step: f64) -> usize {
-    (-(step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize
+    (-(libm::log10(step) + 1e-9).floor()).clamp(0.0, 9.0) as usize
 }
 
 #[cfg(test)]
