@@ -261,6 +261,11 @@ fn every_option_that_the_readme_names_is_there() {
         "--seed",
         "--generate",
         "--version",
+        "--open",
+        "--test",
+        "--unbuffered",
+        "--no-tls",
+        "--listen",
     ];
     let readme = std::fs::read_to_string(README).expect("the README is there");
     let ours = readme.lines().map(|line| match line.starts_with("| `") && line.contains("` | `wspipe ") {
