@@ -261,6 +261,7 @@ fn every_option_that_the_readme_names_is_there() {
         "--seed",
         "--generate",
         "--version",
+        "--readme",
         "--open",
         "--test",
         "--unbuffered",
