@@ -1,16 +1,51 @@
-//! Leaves out of release binaries for Linux what only unwinding reads: a panic aborts there (Cargo.toml), and each run
-//! would pay for the pages. Other systems' linkers know no such script.
+//! What each run of a release binary for Linux would pay for in pages and need not: tables for unwinding, since a
+//! panic aborts there (Cargo.toml), a library for it, and relocations in their long form.
 
-use std::env;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=scripts/packaging/no-unwinding.ld");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
+    // Other systems' linkers know no such script.
+    if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
+        return;
+    }
     let script = "scripts/packaging/no-unwinding.ld";
-    let there = std::path::Path::new(script).exists();
-    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && there {
+    if Path::new(script).exists() {
         println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
     }
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if env::var("HOST") != env::var("TARGET")
+        || !is("CARGO_CFG_TARGET_ENV", "gnu")
+        || features.split(',').any(|feature| feature == "crt-static")
+    {
+        return;
+    }
+    if let Some(dir) = unwinder() {
+        println!("cargo:rustc-link-search=native={}", dir.display());
+        println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
+    }
+    if glibc().is_some_and(|minor| minor >= 36) {
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// Where the compiler has libgcc_eh.a: std asks for an unwinder, and libgcc_s.so is 0.1 MB of pages for nothing.
+fn unwinder() -> Option<PathBuf> {
+    let compiler = env::var("CC").unwrap_or_else(|_| String::from("cc"));
+    let said = Command::new(compiler).arg("-print-file-name=libgcc_eh.a").output().ok()?;
+    let file = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
+    (file.is_absolute() && file.exists()).then(|| file.parent().map(Path::to_owned))?
+}
+
+/// The minor version of the system's glibc: the short form is known to it since 2.36, and linkers do not look.
+fn glibc() -> Option<u32> {
+    let said = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    String::from_utf8(said.stdout).ok()?.trim().strip_prefix("glibc 2.")?.parse().ok()
 }
