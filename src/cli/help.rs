@@ -182,7 +182,8 @@ fn examples(text: &mut String, examples: &[(&str, &str)]) {
     }
 }
 
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+/// Appends to the text.
+pub fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = text.write_fmt(arguments);
 }

@@ -17,6 +17,7 @@ mod help;
 mod low;
 mod property;
 mod rewrite;
+mod set;
 mod suggest;
 mod table;
 #[cfg(test)]

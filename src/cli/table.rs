@@ -1,31 +1,19 @@
-//! The table of flags: the parser, the help, the man page, the completions and the suggestions read it. To add a flag: a row here, a
-//! field in `LowArgs`, its meaning in `decide`, and a row in the tests.
+//! The table of flags: the parser, the help, the man page, the completions and the suggestions read it. To add a
+//! flag: a row here, a field in `LowArgs`, its meaning in `decide`, and a row in the tests.
 
 use super::{
-    command::Command,
     flags::{Flag, Group, Set, option, switch},
+    set::{ALL, CAT, CLIENTS, ECHO, MOSQUITTO, MQTT, MQTTS, PUB, RR, SUB, WEBSOCKETS},
 };
 
 #[cfg(test)]
 mod tests;
 
-const ECHO: Set = Command::Echo.set();
-const CAT: Set = Command::Cat.set();
-const MQTT: Set = Command::Mqtt.set();
-const PUB: Set = Command::Pub.set();
-const SUB: Set = Command::Sub.set();
-const RR: Set = Command::Rr.set();
-const SERVE: Set = Command::Serve.set();
-const WEBSOCKETS: Set = ECHO | CAT;
 const TESTS: Set = ECHO | MQTT;
 const SENDERS: Set = PUB | RR;
 const PRINTERS: Set = SUB | RR;
-const MOSQUITTO: Set = PUB | SUB | RR;
-const MQTTS: Set = MQTT | MOSQUITTO;
 /// Those that speak 3.1.1 too.
 const VERSIONS: Set = MQTT | PUB | SUB;
-const CLIENTS: Set = WEBSOCKETS | MQTTS;
-const ALL: Set = CLIENTS | SERVE;
 
 const FRAMINGS: &[&str] = &["line", "null", "length", "chunk", "whole", "base64", "json"];
 const TLS_VERSIONS: &[&str] = &["1.0", "1.1", "1.2", "1.3"];

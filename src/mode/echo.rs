@@ -9,16 +9,15 @@ use std::{
 use log::{debug, info};
 
 use super::{
-    Failure, Handed, Kind, Machine, MaxRtt, Milestones, Next, OutBuffer, Reading, close_normally,
+    Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, Reading, RoundTrips, close_normally,
     describe_close, is_normal_close,
 };
 use crate::{
     config::{self, Endpoint},
     proto::{
         format::{escape, excerpt},
-        latency::{Latency, Millis},
+        latency::Millis,
         link::{self, Established, Lost, Received, Transmit},
-        plot::Timeline,
         tally::Tally,
     },
 };
@@ -55,10 +54,7 @@ pub struct Echo {
     /// When each message without a reply was sent, oldest first.
     outstanding: VecDeque<Instant>,
     next_send: Option<Instant>,
-    latency: Latency,
-    /// For `--plot`.
-    timeline: Option<Timeline>,
-    max_rtt: MaxRtt,
+    round_trips: RoundTrips,
     milestones: Milestones,
     out: OutBuffer,
     queue: VecDeque<Transmit>,
@@ -81,9 +77,7 @@ impl Echo {
             skipped: 0,
             outstanding: VecDeque::new(),
             next_send: None,
-            latency: Latency::default(),
-            timeline: options.report.plot.as_ref().map(|_| Timeline::default()),
-            max_rtt: MaxRtt::new(options.max_rtt),
+            round_trips: RoundTrips::new(options.max_rtt, &options.report),
             milestones: Milestones::default(),
             out: OutBuffer::default(),
             queue: VecDeque::new(),
@@ -119,11 +113,7 @@ impl Echo {
         };
         let rtt = now.saturating_duration_since(sent_at);
         self.received += 1;
-        self.latency.record(rtt);
-        if let Some(timeline) = &mut self.timeline {
-            timeline.record(sent_at, rtt);
-        }
-        self.max_rtt.record(rtt);
+        self.round_trips.record(sent_at, rtt);
         let binary = kind == link::Kind::Binary;
         let same = payload == &self.options.message[..] && binary == self.options.binary;
         if !same {
@@ -135,15 +125,9 @@ impl Echo {
         match self.options.count {
             None => {
                 info!("RECEIVED {} bytes in {} ms", payload.len(), Millis(rtt));
-                if self.options.report.json {
-                    // The object stands in its place.
-                } else if self.escape {
-                    self.out.push(escape(payload).as_bytes());
-                } else {
-                    self.out.push(payload);
-                }
+                // With --json the object stands in its place.
                 if !self.options.report.json {
-                    self.out.push(b"\n");
+                    self.print_payload(payload);
                 }
             }
             Some(_) if self.options.report.json => {}
@@ -219,7 +203,16 @@ impl Echo {
             let text = format!("{}: {lost} of {} replies are missing", self.url, self.sent);
             return Some(Failure::new(Kind::TestFailed, text));
         }
-        self.max_rtt.verdict(&self.url, self.received)
+        self.round_trips.verdict(&self.url)
+    }
+
+    fn print_payload(&mut self, payload: &[u8]) {
+        if self.escape {
+            self.out.push(escape(payload).as_bytes());
+        } else {
+            self.out.push(payload);
+        }
+        self.out.push(b"\n");
     }
 
     fn print_summary(&mut self) {
@@ -229,8 +222,8 @@ impl Echo {
             let _ = write!(text, ", {} differ", self.differing); // writing to a String cannot fail
         }
         text.push('\n');
-        if self.latency.count() > 0 {
-            let _ = writeln!(text, "rtt {}", self.latency);
+        if self.received > 0 {
+            let _ = writeln!(text, "rtt {}", self.round_trips.latency());
         }
         self.out.push(text.as_bytes());
     }
@@ -360,18 +353,8 @@ impl Machine for Echo {
     }
 
     fn tally(&mut self) -> Option<Tally<'_>> {
-        if let Some(timeline) = &mut self.timeline {
-            timeline.set_lost(self.outstanding.iter().copied());
-        }
-        Some(Tally {
-            command: "echo",
-            url: &self.url,
-            sent: self.sent,
-            received: self.received,
-            differing: self.differing,
-            latency: &self.latency,
-            timeline: self.timeline.as_ref(),
-        })
+        let outstanding = self.outstanding.iter().copied();
+        Some(self.round_trips.tally("echo", &self.url, self.sent, self.differing, outstanding))
     }
 
     fn take_outcome(&mut self) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use self::rtt::MaxRtt;
+use self::rtt::RoundTrips;
 use crate::{
     config::{Mode, Ready},
     proto::{

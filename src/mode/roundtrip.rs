@@ -10,20 +10,19 @@ use bytes::Bytes;
 use log::{Level, debug, info, log};
 
 use super::{
-    Failure, Handed, Kind, Machine, MaxRtt, Milestones, Next, OutBuffer, Reading,
+    Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, Reading, RoundTrips,
     mqtt::{Client, Keep},
 };
 use crate::{
     config::{self, Endpoint, Mqtt},
     proto::{
         format::{escape, excerpt},
-        latency::{Latency, Millis},
+        latency::Millis,
         link::{Established, Lost, Received, Transmit},
         mqtt::{
             packet::{Publish, PublishProperties, QoS, Version, no_properties},
             session::{Event, Message, PublishId, Refusal},
         },
-        plot::Timeline,
         tally::Tally,
     },
 };
@@ -75,10 +74,7 @@ pub struct RoundTrip {
     next_round: Option<Instant>,
     sent: u64,
     received: u64,
-    latency: Latency,
-    /// For `--plot`.
-    timeline: Option<Timeline>,
-    max_rtt: MaxRtt,
+    round_trips: RoundTrips,
     out: OutBuffer,
     failure: Option<Failure>,
     reading: Reading,
@@ -99,9 +95,7 @@ impl RoundTrip {
             next_round: None,
             sent: 0,
             received: 0,
-            latency: Latency::default(),
-            timeline: options.report.plot.as_ref().map(|_| Timeline::default()),
-            max_rtt: MaxRtt::new(options.max_rtt),
+            round_trips: RoundTrips::new(options.max_rtt, &options.report),
             out: OutBuffer::default(),
             failure: None,
             reading: Reading::default(),
@@ -253,11 +247,7 @@ impl RoundTrip {
         let (sent_at, next) = (round.sent_at, round.sent_at + self.options.interval);
         self.round = None;
         self.received += 1;
-        self.latency.record(took);
-        if let Some(timeline) = &mut self.timeline {
-            timeline.record(sent_at, took);
-        }
-        self.max_rtt.record(took);
+        self.round_trips.record(sent_at, took);
         if self.options.count.is_some() && !self.options.report.json {
             let line = format!("{size} bytes from {topic}: seq={} time={} ms\n", self.received, Millis(took));
             self.out.push(line.as_bytes());
@@ -285,7 +275,7 @@ impl RoundTrip {
         // UNSUBACK of 3.1.1 has no reasons.
         match reasons.first().copied().filter(|code| *code >= 0x80) {
             Some(code) => self.fail(self.client.unsubscribe_denied(&self.options.topic, code), now),
-            None => match self.max_rtt.verdict(self.client.url(), self.received) {
+            None => match self.round_trips.verdict(self.client.url()) {
                 Some(failure) => self.fail(failure, now),
                 None => self.finish(now),
             },
@@ -338,8 +328,8 @@ impl RoundTrip {
         let topic = escape(self.options.topic.as_bytes());
         let mut text = format!("--- {} {topic} ---\n", self.client.url());
         text.push_str(&format!("{sent} sent, {received} received, {lost} lost\n"));
-        if self.latency.count() > 0 {
-            text.push_str(&format!("rtt {}\n", self.latency));
+        if self.received > 0 {
+            text.push_str(&format!("rtt {}\n", self.round_trips.latency()));
         }
         self.out.push(text.as_bytes());
     }
@@ -494,18 +484,8 @@ impl Machine for RoundTrip {
     }
 
     fn tally(&mut self) -> Option<Tally<'_>> {
-        if let Some(timeline) = &mut self.timeline {
-            timeline.set_lost(self.round.iter().map(|round| round.sent_at));
-        }
-        Some(Tally {
-            command: "mqtt",
-            url: self.client.url(),
-            sent: self.sent,
-            received: self.received,
-            differing: 0,
-            latency: &self.latency,
-            timeline: self.timeline.as_ref(),
-        })
+        let outstanding = self.round.iter().map(|round| round.sent_at);
+        Some(self.round_trips.tally("mqtt", self.client.url(), self.sent, 0, outstanding))
     }
 
     fn take_outcome(&mut self) -> Result<(), Failure> {

@@ -1,12 +1,70 @@
-//! `--max-rtt`: round trips that took too long fail the test.
+//! The round trips of a test, and `--max-rtt`: those that took too long fail it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Failure, Kind};
-use crate::proto::latency::Millis;
+use crate::{
+    config::Report,
+    proto::{
+        latency::{Latency, Millis},
+        plot::Timeline,
+        tally::Tally,
+    },
+};
+
+/// How long they took.
+pub struct RoundTrips {
+    latency: Latency,
+    /// For `--plot`.
+    timeline: Option<Timeline>,
+    max: MaxRtt,
+}
+
+impl RoundTrips {
+    /// With `--max-rtt`, or without a limit.
+    pub fn new(limit: Option<Duration>, report: &Report) -> RoundTrips {
+        let timeline = report.plot.as_ref().map(|_| Timeline::default());
+        RoundTrips { latency: Latency::default(), timeline, max: MaxRtt::new(limit) }
+    }
+
+    /// One more, sent at some time.
+    pub fn record(&mut self, sent_at: Instant, rtt: Duration) {
+        self.latency.record(rtt);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.record(sent_at, rtt);
+        }
+        self.max.record(rtt);
+    }
+
+    /// How they are distributed.
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// What `--max-rtt` says of them at the end; none where all were within it.
+    pub fn verdict(&self, url: &str) -> Option<Failure> {
+        self.max.verdict(url, self.latency.count())
+    }
+
+    /// What was counted. `outstanding`: when those were sent that did not come back.
+    pub fn tally<'a>(
+        &'a mut self,
+        command: &'static str,
+        url: &'a str,
+        sent: u64,
+        differing: u64,
+        outstanding: impl Iterator<Item = Instant>,
+    ) -> Tally<'a> {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.set_lost(outstanding);
+        }
+        let (latency, timeline) = (&self.latency, self.timeline.as_ref());
+        Tally { command, url, sent, received: latency.count(), differing, latency, timeline }
+    }
+}
 
 /// Counts the round trips above the limit.
-pub struct MaxRtt {
+struct MaxRtt {
     limit: Option<Duration>,
     above: u64,
     longest: Duration,
@@ -14,12 +72,12 @@ pub struct MaxRtt {
 
 impl MaxRtt {
     /// With `--max-rtt`, or without a limit.
-    pub fn new(limit: Option<Duration>) -> MaxRtt {
+    fn new(limit: Option<Duration>) -> MaxRtt {
         MaxRtt { limit, above: 0, longest: Duration::ZERO }
     }
 
     /// One more round trip. The limit itself is within it.
-    pub fn record(&mut self, rtt: Duration) {
+    fn record(&mut self, rtt: Duration) {
         if self.limit.is_some_and(|limit| rtt > limit) {
             self.above += 1;
             self.longest = self.longest.max(rtt);
@@ -27,7 +85,7 @@ impl MaxRtt {
     }
 
     /// What is to be said of them at the end; none where all were within the limit. `all` is how many were made.
-    pub fn verdict(&self, url: &str, all: u64) -> Option<Failure> {
+    fn verdict(&self, url: &str, all: u64) -> Option<Failure> {
         let limit = self.limit.filter(|_| self.above > 0)?;
         let limit = limit.as_secs_f64() * 1e3;
         let longest = Millis(self.longest);

@@ -71,7 +71,7 @@ impl fmt::Display for Fault {
 }
 
 /// A subprotocol longer than this is no name but a token.
-const LONGEST_NAME: usize = 40;
+pub(super) const LONGEST_NAME: usize = 40;
 /// The longest path and query that is asked for, in bytes.
 const LONGEST_TARGET: usize = 60_000;
 

@@ -1,12 +1,13 @@
 //! `wspipe --generate KIND`: the man page and the shells' completions, made from the table of flags.
 
-use std::fmt::{Arguments, Write};
-
 use super::{
     command::Command,
     error::{UsageError, shown},
-    flags::{self, Flag, Set},
-    property, suggest,
+    flags::{self, Flag},
+    help::push,
+    property,
+    set::{CLIENTS, MQTTS},
+    suggest,
 };
 
 mod bash;
@@ -30,11 +31,6 @@ const KINDS: [Kind; 4] = [
 
 /// What may stand first on the command line, besides the commands.
 const FIRST: [&str; 4] = ["help", "--generate", "--help", "--version"];
-
-/// All but `serve`.
-const CLIENTS: Set = all_of(&[Command::Echo, Command::Cat]) | MQTTS;
-/// Those that speak MQTT.
-const MQTTS: Set = all_of(&[Command::Mqtt, Command::Pub, Command::Sub, Command::Rr]);
 
 /// The text of a kind: what stands behind `--generate`.
 ///
@@ -90,18 +86,4 @@ fn spellings(flag: &Flag, command: Command) -> Vec<String> {
 fn in_order(command: Command) -> Vec<&'static Flag> {
     let groups = flags::Group::ALL.into_iter();
     groups.flat_map(|group| flags::of(command).filter(move |flag| flag.group == group)).collect()
-}
-
-const fn all_of(commands: &[Command]) -> Set {
-    let (mut set, mut at) = (0, 0);
-    while at < commands.len() {
-        set |= commands[at].set();
-        at += 1;
-    }
-    set
-}
-
-fn push(text: &mut String, arguments: Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = text.write_fmt(arguments);
 }

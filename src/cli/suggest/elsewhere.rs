@@ -1,18 +1,10 @@
 //! The options of other tools that have another name here, or none for a reason.
 
-use crate::cli::{command::Command, flags::Set};
-
-const ECHO: Set = Command::Echo.set();
-const CAT: Set = Command::Cat.set();
-const MQTT: Set = Command::Mqtt.set();
-const PUB: Set = Command::Pub.set();
-const SUB: Set = Command::Sub.set();
-const RR: Set = Command::Rr.set();
-const MOSQUITTO: Set = PUB | SUB | RR;
-const MQTTS: Set = MQTT | MOSQUITTO;
-const WEBSOCKETS: Set = ECHO | CAT;
-const CLIENTS: Set = WEBSOCKETS | MQTTS;
-const ALL: Set = WEBSOCKETS | MQTTS | Command::Serve.set();
+use crate::cli::{
+    command::Command,
+    flags::Set,
+    set::{ALL, CAT, CLIENTS, ECHO, MOSQUITTO, MQTT, MQTTS, PUB, RR, SERVE, SUB, WEBSOCKETS},
+};
 
 /// Spellings that mosquitto, curl, websocat and wscat have, and what to say instead here.
 ///
@@ -145,7 +137,7 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["--color", "--no-color"], CAT, "leave it out: what is printed has no colours of ours"),
     (
         &["-s", "-l", "--server-mode", "--server", "--listen"],
-        Command::Serve.set(),
+        SERVE,
         "the URL says where to listen, as in ws://127.0.0.1:8080/",
     ),
     // curl.
@@ -387,7 +379,7 @@ const ELSEWHERE: &[(&[&str], Set, &str)] = &[
     (&["-s"], ECHO, "say --subprotocol"),
     (&["-x", "--execute"], ECHO, "the message stands after the URL; curl's -x is --proxy"),
     (&["-t", "-m", "--message"], ECHO, "the message stands after the URL (topics are for 'wspipe mqtt')"),
-    (&["-q", "--silent"], WEBSOCKETS | Command::Serve.set(), "say --quiet"),
+    (&["-q", "--silent"], WEBSOCKETS | SERVE, "say --quiet"),
     (&["-u", "--user"], WEBSOCKETS, "say --auth USER:PASSWORD, or ws://USER:PASSWORD@HOST/"),
     (&["--ua", "-A", "--user-agent"], WEBSOCKETS | MQTTS, "say -H 'User-Agent: ...'"),
     (&["-C"], ECHO | MQTT, "say --count"),

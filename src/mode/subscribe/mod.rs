@@ -247,12 +247,11 @@ impl Subscribe {
         if self.step != Step::Finishing || driver.is_over() {
             return;
         }
-        let written = self.waiting.is_empty() && self.out.pending().is_empty();
-        self.send_removals(driver, now);
         let session = &driver.client.session;
         let through = self.last.is_none_or(|token| session.is_complete(token))
             && self.removals.is_empty()
             && session.in_flight() == 0;
+        let written = self.is_written();
         if written && self.finish_by.is_none() {
             self.finish_by = now.checked_add(self.options.mqtt.ack_timeout);
         }
@@ -264,9 +263,13 @@ impl Subscribe {
 
     /// All is written, and the N-th message still waits for its PUBREL.
     fn lacks_handshake(&self, driver: &Driver) -> bool {
-        let written = self.waiting.is_empty() && self.out.pending().is_empty();
         let open = self.last.is_some_and(|token| !driver.client.session.is_complete(token));
-        self.step == Step::Finishing && written && open
+        self.step == Step::Finishing && self.is_written() && open
+    }
+
+    /// stdout has taken all that is for it.
+    fn is_written(&self) -> bool {
+        self.waiting.is_empty() && self.out.pending().is_empty()
     }
 
     fn unmet(&self, driver: &Driver) -> Option<Failure> {

@@ -15,7 +15,7 @@ use crate::{
     config::Endpoint,
     net::{
         error::{Error, Peer, Refusal},
-        redirect::is_redirect,
+        redirect::{LONGEST_NAME, is_redirect},
         stream::{Stream, alert, error_text},
         ws::Connection,
     },
@@ -379,7 +379,7 @@ fn subprotocol(offered: &[String], chosen: &[&[u8]]) -> Result<Option<String>, S
 
 /// A subprotocol for a log line. Some servers take a token as one of them, and no name is that long.
 fn shortened(name: &str) -> String {
-    match name.char_indices().nth(40) {
+    match name.char_indices().nth(LONGEST_NAME) {
         Some(_) => format!("{}...", escaped(&name.chars().take(8).collect::<String>())),
         None => escaped(name),
     }

@@ -31,7 +31,8 @@ pub(super) enum Kind {
     Unsubscribe { filters: Vec<String>, user_properties: Vec<(String, String)> },
 }
 
-/// The filters that SUBSCRIBEs under way ask for. A set, as the others here: a SUBSCRIBE may have 65,535 of them and more.
+/// The filters that SUBSCRIBEs under way ask for. A set, as the others here: a SUBSCRIBE may have 65,535 of them
+/// and more.
 fn asked_for(requests: &VecDeque<Request>) -> HashSet<&str> {
     let subscribes = requests.iter().filter_map(|request| match &request.kind {
         Kind::Subscribe(subscription) => Some(&subscription.filters),
@@ -114,28 +115,24 @@ impl State {
     pub fn renew_subscriptions(&mut self) {
         self.requests.retain(|request| matches!(request.kind, Kind::Unsubscribe { .. }));
         self.repeat_requests();
-        for subscription in self.subscriptions.clone() {
-            let kind = Kind::Subscribe(subscription);
-            if let Err(refusal) = self.request(kind.clone()) {
-                self.refused(kind, &refusal);
-            }
-        }
+        self.ask_again(self.subscriptions.clone());
     }
 
     /// The session may be one without our subscriptions: those that no SUBSCRIBE under way asks for are asked
     /// for again. In 5.0 retained messages are sent only where the subscription is new; 3.1.1 repeats them.
     pub fn renew_subscriptions_in_doubt(&mut self) {
-        for mut subscription in self.subscriptions.clone() {
-            let asked = asked_for(&self.requests);
-            subscription.filters.retain(|filter| !asked.contains(filter.filter.as_str()));
-            if subscription.filters.is_empty() {
-                continue;
+        let mut missing = self.subscriptions.clone();
+        forget(&mut missing, &asked_for(&self.requests));
+        if self.version == Version::V5 {
+            for filter in missing.iter_mut().flat_map(|subscription| &mut subscription.filters) {
+                filter.retain_handling = filter.retain_handling.max(1);
             }
-            if self.version == Version::V5 {
-                for filter in &mut subscription.filters {
-                    filter.retain_handling = filter.retain_handling.max(1);
-                }
-            }
+        }
+        self.ask_again(missing);
+    }
+
+    fn ask_again(&mut self, subscriptions: Vec<Subscription>) {
+        for subscription in subscriptions {
             let kind = Kind::Subscribe(subscription);
             if let Err(refusal) = self.request(kind.clone()) {
                 self.refused(kind, &refusal);
