@@ -1,11 +1,8 @@
 //! What each run of a release binary for Linux would pay for in pages and need not: tables for unwinding, since a
-//! panic aborts there (Cargo.toml), a library for it, and relocations in their long form.
+//! panic aborts there (Cargo.toml), and relocations in their long form. The crate no_unwind takes out what reads the
+//! tables.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::Path, process::Command};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -27,21 +24,9 @@ fn main() {
     {
         return;
     }
-    if let Some(dir) = unwinder() {
-        println!("cargo:rustc-link-search=native={}", dir.display());
-        println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
-    }
     if glibc().is_some_and(|minor| minor >= 36) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
-}
-
-/// Where the compiler has libgcc_eh.a: std asks for an unwinder, and libgcc_s.so is 0.1 MB of pages for nothing.
-fn unwinder() -> Option<PathBuf> {
-    let compiler = env::var("CC").unwrap_or_else(|_| String::from("cc"));
-    let said = Command::new(compiler).arg("-print-file-name=libgcc_eh.a").output().ok()?;
-    let file = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
-    (file.is_absolute() && file.exists()).then(|| file.parent().map(Path::to_owned))?
 }
 
 /// The minor version of the system's glibc: the short form is known to it since 2.36, and linkers do not look.

@@ -20,6 +20,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("error", &["config", "mode", "net", "serve", "sys"]),
     ("logging", &["config", "sys"]),
+    // A crate of its own, which main only links.
+    ("no_unwind", &[]),
 ];
 
 /// What `net` may know of `proto`: the types that cross the line, and how server-sent text is shown.
@@ -140,4 +142,15 @@ fn no_file_is_endless() {
         .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
         .collect();
     assert!(long.is_empty(), "files of about 500 lines at most:\n{}", long.join("\n"));
+}
+
+/// wspipe forbids it by a lint; the crate beside it may take the names of functions, and nothing else.
+#[test]
+fn no_unsafe_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/no_unwind/lib.rs");
+    let source = fs::read_to_string(path).expect("the crate is there");
+    let code = source.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    let unsafes: Vec<&str> = code.filter(|line| line.contains("unsafe")).collect();
+    assert!(!unsafes.is_empty(), "the functions have names");
+    assert!(unsafes.iter().all(|line| *line == "#[unsafe(no_mangle)]"), "{unsafes:?}");
 }
