@@ -1,7 +1,7 @@
 //! TCP to the first of several addresses that answers (RFC 8305 section 5, "Happy Eyeballs").
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr, TcpStream},
     os::fd::OwnedFd,
@@ -38,8 +38,12 @@ impl Dial {
     /// Attempts from the local address `from`, which must be of the addresses' family, or from any. An address
     /// that is there twice is tried once: never two attempts to one address (RFC 6455 section 4.1).
     pub(super) fn new(mut addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
-        let mut seen = HashSet::new();
-        addresses.retain(|address| seen.insert(*address));
+        let mut seen: Vec<SocketAddr> = Vec::new();
+        addresses.retain(|address| {
+            let new = !seen.contains(address);
+            seen.extend(new.then_some(*address));
+            new
+        });
         Dial {
             waiting: addresses.iter().copied().collect(),
             running: Vec::new(),

@@ -4,6 +4,7 @@ pub(super) mod printer;
 
 use std::{
     collections::{HashMap, VecDeque},
+    rc::Rc,
     time::Instant,
 };
 
@@ -41,7 +42,7 @@ struct Owed {
     end: u64,
     token: Option<AckToken>,
     /// The topic, with `--remove-retained`.
-    remove: Option<String>,
+    remove: Option<Rc<str>>,
 }
 
 /// What `sub` adds to the driver.
@@ -69,8 +70,8 @@ struct Subscribe {
     first_denial: Option<Failure>,
     denied: u64,
     /// The topics of those that wait for room, and of those that are not answered.
-    removals: VecDeque<String>,
-    removing: HashMap<PublishId, String>,
+    removals: VecDeque<Rc<str>>,
+    removing: HashMap<PublishId, Rc<str>>,
     /// The end of `--snapshot`'s quiet, see [`Subscribe::quiet_at`].
     quiet_at: Option<Instant>,
     finish_by: Option<Instant>,
@@ -211,9 +212,9 @@ impl Subscribe {
         }
     }
 
-    fn remove_retained(&mut self, topic: String, driver: &mut Driver, now: Instant) {
+    fn remove_retained(&mut self, topic: Rc<str>, driver: &mut Driver, now: Instant) {
         let message = Message {
-            topic: topic.as_str().into(),
+            topic: Rc::clone(&topic),
             payload: bytes::Bytes::new(),
             qos: QoS::AtLeastOnce,
             retain: true,
@@ -305,7 +306,7 @@ fn refuse(refusal: &Refusal, driver: &mut Driver, doing: &str, now: Instant) {
 }
 
 /// What became of a message, and its topic where it is to be removed.
-type Taken = (Shown, Option<String>);
+type Taken = (Shown, Option<Rc<str>>);
 
 impl Command for Subscribe {
     type Taken = Taken;
@@ -349,7 +350,7 @@ impl Command for Subscribe {
             _ => show(&self.options, &mut self.printer, &mut self.out, publish, micros),
         };
         let remove = self.options.remove_retained && publish.retain && shown != Shown::Beyond;
-        (shown, remove.then(|| publish.topic.to_owned()))
+        (shown, remove.then(|| publish.topic.into()))
     }
 
     fn handle_taken(&mut self, taken: Taken, token: Option<AckToken>, driver: &mut Driver, now: Instant) {

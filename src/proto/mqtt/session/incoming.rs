@@ -1,6 +1,6 @@
 //! What comes from the server: bytes to packets, and the receiving side of PUBLISH.
 
-use std::{collections::hash_map::Entry, time::Instant};
+use std::{collections::hash_map::Entry, rc::Rc, time::Instant};
 
 use super::{AckToken, Event, Phase, Session, State, codec};
 use crate::proto::mqtt::{
@@ -27,7 +27,7 @@ pub(super) struct Input {
     /// What is before this is dealt with.
     pub start: usize,
     /// The server's topic aliases.
-    pub aliases: IdMap<Box<str>>,
+    pub aliases: IdMap<Rc<str>>,
 }
 
 impl Input {
@@ -154,7 +154,7 @@ impl State {
     pub fn handle_publish(
         &mut self,
         publish: &Publish<'_>,
-        aliases: &mut IdMap<Box<str>>,
+        aliases: &mut IdMap<Rc<str>>,
     ) -> Result<Shown, Violation> {
         // After DISCONNECT nothing can be acknowledged any more.
         if self.phase != Phase::Connected {
@@ -207,7 +207,7 @@ impl State {
     fn resolve_alias(
         &self,
         publish: &Publish<'_>,
-        aliases: &mut IdMap<Box<str>>,
+        aliases: &mut IdMap<Rc<str>>,
     ) -> Result<Option<u16>, Violation> {
         let Some(alias) = publish.properties.as_ref().and_then(|properties| properties.topic_alias) else {
             return Ok(None);
