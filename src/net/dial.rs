@@ -109,9 +109,10 @@ impl Dial {
     }
 
     fn reasons(&mut self) -> Vec<(SocketAddr, String)> {
-        let order = &self.order;
-        self.failed.sort_by_key(|(address, _)| order.iter().position(|a| a == address));
-        std::mem::take(&mut self.failed)
+        let failed = &mut self.failed;
+        let of =
+            |address| failed.iter().position(|(other, _)| other == address).map(|n| failed.swap_remove(n));
+        self.order.iter().filter_map(of).collect()
     }
 }
 

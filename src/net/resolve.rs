@@ -7,8 +7,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
-    sync::mpsc::{self, Receiver},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 type Answer = Result<Vec<SocketAddr>, String>;
@@ -16,7 +15,8 @@ type Answer = Result<Vec<SocketAddr>, String>;
 /// A lookup under way. Dropping it abandons the lookup: getaddrinfo(3) cannot be cancelled, so it runs in a
 /// thread of its own that nobody waits for.
 pub(crate) struct Lookup {
-    answer: Receiver<Answer>,
+    /// None once the answer was taken.
+    thread: Option<JoinHandle<Answer>>,
     wake: UnixStream,
 }
 
@@ -52,28 +52,28 @@ impl Lookup {
     fn start(lookup: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static) -> io::Result<Lookup> {
         let (wake, hold) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
-        let (sender, answer) = mpsc::channel();
-        thread::Builder::new().name(String::from("resolve")).spawn(move || {
-            // The receiver may have given up.
-            let _ = sender.send(lookup().map_err(|error| lookup_text(&error)));
+        let thread = thread::Builder::new().name(String::from("resolve")).spawn(move || {
+            let answer = lookup().map_err(|error| lookup_text(&error));
             // End of stream wakes the loop, whatever happened above.
             drop(hold);
+            answer
         })?;
-        Ok(Lookup { answer, wake })
+        Ok(Lookup { thread: Some(thread), wake })
     }
 
     /// The answer, if it is there.
     pub(crate) fn take(&mut self) -> Option<Answer> {
-        match self.answer.try_recv() {
-            Ok(Ok(addresses)) if addresses.is_empty() => Some(Err(String::from("no addresses"))),
-            Ok(Ok(addresses)) => Some(Ok(interleave(addresses))),
-            Ok(Err(why)) => Some(Err(why)),
-            Err(mpsc::TryRecvError::Disconnected) => Some(Err(String::from("the lookup failed"))),
-            Err(mpsc::TryRecvError::Empty) => {
-                let _ = self.wake.read(&mut [0; 8]);
-                None
-            }
+        let pending = self.wake.read(&mut [0; 8]).is_err();
+        if pending {
+            return None;
         }
+        // All that this waits for is that the thread ends.
+        Some(match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(Ok(addresses))) if addresses.is_empty() => Err(String::from("no addresses")),
+            Some(Ok(Ok(addresses))) => Ok(interleave(addresses)),
+            Some(Ok(Err(why))) => Err(why),
+            Some(Err(_)) | None => Err(String::from("the lookup failed")),
+        })
     }
 }
 
