@@ -1,5 +1,7 @@
 //! What goes into the upgrade request: headers, logins, cookies, subprotocols.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::{Env, secret};
 use crate::{
     cli::{
@@ -138,7 +140,7 @@ fn basic(what: &str, pair: &[u8]) -> Result<Option<String>, UsageError> {
             "{what}: HTTP Basic authentication cannot send control characters"
         )));
     }
-    Ok(Some(format!("Basic {}", data_encoding::BASE64.encode(pair))))
+    Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(pair))))
 }
 
 /// What only an HTTP request can have: refused where there is none.

@@ -2,6 +2,8 @@
 
 use std::{ffi::OsStr, path::PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::{FromArg, shown, utf8};
 use crate::config::{Pins, TlsVersion};
 
@@ -53,7 +55,7 @@ impl FromArg for Pins {
 
 fn hash(pin: &str) -> Result<[u8; 32], String> {
     let digits = pin.strip_prefix(SHA256);
-    let bytes = digits.and_then(|digits| data_encoding::BASE64.decode(digits.as_bytes()).ok());
+    let bytes = digits.and_then(|digits| BASE64_STANDARD.decode(digits).ok());
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
         format!(
             "takes {SHA256} and the base64 of 32 bytes, several with ';' between them, or a file, not {}",

@@ -1,5 +1,7 @@
 //! CONNECT (RFC 9110 section 9.3.6) over HTTP/1.1, with Basic authentication (RFC 7617). Bytes in, bytes out.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::{Host, Progress, shown};
 use crate::{
     config::proxy::Login,
@@ -39,8 +41,7 @@ impl Connect {
         );
         if let Some((user, password)) = login {
             let pair = [user, b":".as_slice(), password].concat();
-            request
-                .push_str(&format!("Proxy-Authorization: Basic {}\r\n", data_encoding::BASE64.encode(&pair)));
+            request.push_str(&format!("Proxy-Authorization: Basic {}\r\n", BASE64_STANDARD.encode(&pair)));
         }
         request.push_str("\r\n");
         Connect {

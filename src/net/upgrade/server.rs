@@ -1,6 +1,6 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): a request head in, a response out.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
@@ -66,7 +66,7 @@ pub fn parse_request(buf: &[u8]) -> Result<Option<Request>, Refuse> {
         return Err(Refuse::UpgradeRequired);
     }
     let key = one(headers, "Sec-WebSocket-Key").unwrap_or_default();
-    if !BASE64.decode(key.as_bytes()).is_ok_and(|nonce| nonce.len() == 16) {
+    if !BASE64_STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) {
         return Err(Refuse::BadRequest("Sec-WebSocket-Key is not 16 bytes in base64"));
     }
     Ok(Some(Request {

@@ -1,6 +1,6 @@
 //! Messages as JSON: `--json`, `%j` and `%J`; and the parts that other JSON Lines are made of.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use mqttbytes::v5::PublishProperties;
 use serde_core::de::IgnoredAny;
 
@@ -166,9 +166,9 @@ fn base64(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
     out.push(b'"');
     let start = out.len();
-    out.resize(start + BASE64.encode_len(bytes.len()), 0);
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
     // Exactly the length that it needs.
-    BASE64.encode_mut(bytes, &mut out[start..]);
+    let _ = BASE64_STANDARD.encode_slice(bytes, &mut out[start..]);
     out.push(b'"');
 }
 

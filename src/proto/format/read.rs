@@ -3,11 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use data_encoding::{BASE64, BASE64_NOPAD};
 use mqttbytes::v5::PublishProperties;
 use serde_core::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::super::mqtt::packet::QoS;
+use super::super::{framing::base64, mqtt::packet::QoS};
 use super::json::fault;
 
 /// A message to be published, as a line of JSON tells it. What the line does not say is none.
@@ -98,12 +97,9 @@ struct Base64(Bytes);
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let encoding = if text.len() % 4 == 0 { BASE64 } else { BASE64_NOPAD };
-        match encoding.decode(text.as_bytes()) {
+        match base64::decode(text.as_bytes()) {
             Ok(bytes) => Ok(Base64(Bytes::from(bytes))),
-            Err(error) => {
-                Err(D::Error::custom(format_args!("no base64 from its byte {}", error.position + 1)))
-            }
+            Err(at) => Err(D::Error::custom(format_args!("no base64 from its byte {at}"))),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! One line of base64 that comes in parts.
 
-use data_encoding::BASE64_NOPAD;
+use base64::{
+    DecodeError,
+    prelude::{BASE64_STANDARD_NO_PAD, Engine as _},
+};
 
 /// Decodes a line of base64 (RFC 4648 section 4) part by part. Padding may be missing, but if there is any it
 /// must be right, and stand at the end.
@@ -18,7 +21,8 @@ impl Line {
         self.rest.extend_from_slice(part);
         let all = std::mem::take(&mut self.rest);
         if ends {
-            let bytes = unpadded(&all).and_then(symbols).map_err(|at| self.done + at)?;
+            let line = all.strip_suffix(b"\r").unwrap_or(&all);
+            let bytes = decode(line).map_err(|at| self.done + at)?;
             self.done = 0;
             return Ok(bytes);
         }
@@ -37,9 +41,13 @@ impl Line {
     }
 }
 
-/// The symbols without the padding and the carriage return after them, or where, from 1, padding is wrong.
+/// Decodes base64 whose padding may be missing, or says where, from 1, it is wrong.
+pub(in crate::proto) fn decode(text: &[u8]) -> Result<Vec<u8>, u64> {
+    unpadded(text).and_then(symbols)
+}
+
+/// The symbols without the padding after them, or where, from 1, padding is wrong.
 fn unpadded(line: &[u8]) -> Result<&[u8], u64> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let end = line.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
     let padding = line.len() - end;
     if padding > 2 || (padding > 0 && line.len() % 4 != 0) {
@@ -50,7 +58,14 @@ fn unpadded(line: &[u8]) -> Result<&[u8], u64> {
 
 /// Decodes symbols without padding, or says where, from 1, they are wrong.
 fn symbols(symbols: &[u8]) -> Result<Vec<u8>, u64> {
-    BASE64_NOPAD.decode(symbols).map_err(|e| strange(symbols).unwrap_or(e.position as u64 + 1))
+    BASE64_STANDARD_NO_PAD.decode(symbols).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+            // One symbol of a group of four is too few.
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => symbols.len() / 4 * 4,
+        };
+        strange(symbols).unwrap_or(at as u64 + 1)
+    })
 }
 
 /// Where the first byte stands that is no symbol: the same place however the line came in.

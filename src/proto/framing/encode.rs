@@ -1,6 +1,6 @@
 //! Received messages to records of the output.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use memchr::memchr;
 
 use super::super::format;
@@ -87,7 +87,7 @@ impl Encoder {
             Framing::Chunk | Framing::Whole if self.escape => escape_lines(out, payload),
             Framing::Chunk | Framing::Whole => out.extend_from_slice(payload),
             Framing::Base64 => {
-                out.extend_from_slice(BASE64.encode(payload).as_bytes());
+                out.extend_from_slice(BASE64_STANDARD.encode(payload).as_bytes());
                 out.push(b'\n');
             }
             Framing::Json => {

@@ -4,7 +4,7 @@
 //! output. What the one writes the other reads back, as far as the framing can show it.
 
 mod assemble;
-mod base64;
+pub(in crate::proto) mod base64;
 mod decode;
 mod encode;
 mod json;

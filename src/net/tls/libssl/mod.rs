@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use openssl::{
     error::ErrorStack,
     hash::{MessageDigest, hash},
@@ -276,7 +277,7 @@ fn pinned(ssl: &SslRef, pins: &[[u8; 32]]) -> Result<(), Trouble> {
     let found = pin(&key).map_err(|error| other(reason(&error)))?;
     match pins.contains(&found) {
         true => Ok(()),
-        false => Err(Trouble::Pin(format!("sha256//{}", data_encoding::BASE64.encode(&found)))),
+        false => Err(Trouble::Pin(format!("sha256//{}", BASE64_STANDARD.encode(found)))),
     }
 }
 
