@@ -1,93 +1,11 @@
-//! The request's bytes, the rules for subprotocols, and chunks. Whole upgrades are in `net::tests`.
+//! The rules for subprotocols, and chunks. The request has tests of its own, and whole upgrades are in `net::tests`.
 
 use super::*;
-use crate::{config::Scheme, net::tests::endpoint};
-
-fn lines(endpoint: &Endpoint) -> Vec<String> {
-    let (bytes, _, _) = request(endpoint).unwrap();
-    let text = String::from_utf8(bytes).unwrap();
-    assert!(text.ends_with("\r\n\r\n"));
-    text.lines().map(str::to_owned).collect()
-}
-
-fn has(endpoint: &Endpoint, line: &str) -> bool {
-    lines(endpoint).iter().any(|found| found.eq_ignore_ascii_case(line))
-}
 
 #[test]
-fn a_request() {
-    let mut endpoint = endpoint(Scheme::Ws, 8000);
-    endpoint.subprotocols = vec![String::from("mqtt")];
-    let (bytes, key, offered) = request(&endpoint).unwrap();
-    assert_eq!(offered, ["mqtt"]);
-    let text = String::from_utf8(bytes).unwrap();
-    let head = format!(
-        "GET /websocket HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-    );
-    // The rest is in no particular order.
-    let mut rest: Vec<_> = text.strip_prefix(&head).unwrap().split("\r\n").collect();
-    rest.sort_unstable();
-    let agent = concat!("user-agent: wspipe/", env!("CARGO_PKG_VERSION"));
-    assert_eq!(rest, ["", "", "Sec-WebSocket-Protocol: mqtt", agent]);
-}
-
-#[test]
-fn host_as_the_server_expects_it() {
-    let cases = [
-        (Scheme::Ws, "example.org", 80, "Host: example.org"),
-        (Scheme::Ws, "example.org", 443, "Host: example.org:443"),
-        (Scheme::Wss, "example.org", 443, "Host: example.org"),
-        (Scheme::Wss, "::1", 443, "Host: [::1]"),
-        (Scheme::Ws, "fe80::1%eth0", 81, "Host: [fe80::1]:81"),
-    ];
-    for (scheme, host, port, expected) in cases {
-        let mut endpoint = endpoint(scheme, port);
-        endpoint.url.host = host.to_owned();
-        assert!(has(&endpoint, expected), "{expected}: {:?}", lines(&endpoint));
-    }
-}
-
-#[test]
-fn headers_of_the_user() {
-    let mut endpoint = endpoint(Scheme::Ws, 80);
-    let given = [
-        ("Host", "other.example"),
-        ("User-Agent", "me/1"),
-        ("Origin", "https://a.example"),
-        ("X-Twice", "1"),
-        ("X-Twice", "2"),
-        ("X-Latin", "gr\u{fc}n"),
-        ("Sec-WebSocket-Protocol", "a, b"),
-    ];
-    endpoint.headers = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let sent = ["host: other.example", "user-agent: me/1", "origin: https://a.example", "x-twice: 1"];
-    for line in [&sent[..], &["x-twice: 2", "x-latin: gr\u{fc}n", "sec-websocket-protocol: a, b"]].concat() {
-        assert!(has(&endpoint, line), "{line}: {:?}", lines(&endpoint));
-    }
-    assert_eq!(lines(&endpoint).iter().filter(|line| line.to_lowercase().starts_with("host:")).count(), 1);
-
-    endpoint.headers = vec![(String::from("User-Agent"), String::new())];
-    assert!(!lines(&endpoint).iter().any(|line| line.starts_with("user-agent")));
-}
-
-#[test]
-fn requests_that_cannot_be_made() {
-    for (name, value) in [
-        ("Upgrade", "h2c"),
-        ("Sec-WebSocket-Key", "x"),
-        ("sec-websocket-extensions", "x"),
-        ("a b", "x"),
-        ("x", "a\r\nb: c"),
-        ("Host", "gr\u{fc}n.example"),
-    ] {
-        let mut endpoint = endpoint(Scheme::Ws, 80);
-        endpoint.headers = vec![(name.to_owned(), value.to_owned())];
-        assert_eq!(request(&endpoint).unwrap_err().status(), 2, "{name}: {value}");
-    }
-    let mut endpoint = endpoint(Scheme::Ws, 80);
-    endpoint.url.target = String::from("/a b");
-    assert!(matches!(request(&endpoint), Err(Error::Request(_))));
+fn the_accept_of_a_key() {
+    // RFC 6455 section 1.3.
+    assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
 #[test]
