@@ -3,12 +3,6 @@
 use super::*;
 
 #[test]
-fn the_accept_of_a_key() {
-    // RFC 6455 section 1.3.
-    assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-}
-
-#[test]
 fn subprotocol_rules() {
     let ok = |offered: &[&str], chosen: &[&str]| {
         let offered: Vec<_> = offered.iter().map(|name| (*name).to_owned()).collect();
