@@ -6,8 +6,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use tungstenite::handshake::derive_accept_key;
-
 use super::*;
 use crate::{
     config::{Scheme, Url},
@@ -82,7 +80,7 @@ pub(super) fn accepted(request: &str, more: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n{more}\r\n",
-        derive_accept_key(key.as_bytes())
+        upgrade::accept_key(key)
     )
 }
 

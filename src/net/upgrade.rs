@@ -8,10 +8,19 @@ pub(super) use client::drive;
 pub(super) use client::{Framing, Upgrade, dechunk, refused};
 pub use server::{Refuse, Request, parse_request, response};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sha1::{Digest as _, Sha1};
+
 /// The largest head taken, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// The most headers taken in a head.
 const MAX_HEADERS: usize = 124;
+
+/// The Sec-WebSocket-Accept that answers `key` (RFC 6455 section 4.2.2 point 5).
+pub(super) fn accept_key(key: &str) -> String {
+    const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    BASE64_STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+}
 
 /// The comma-separated elements of all headers called `name`; a header that is not UTF-8 has none.
 fn tokens<'a>(headers: &'a [httparse::Header<'_>], name: &'a str) -> impl Iterator<Item = &'a str> {

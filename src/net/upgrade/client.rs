@@ -7,10 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tungstenite::handshake::derive_accept_key;
-
 use self::request::request;
-use super::{MAX_HEAD, MAX_HEADERS, has_token};
+use super::{MAX_HEAD, MAX_HEADERS, accept_key, has_token};
 use crate::{
     config::Endpoint,
     net::{
@@ -82,7 +80,7 @@ impl Upgrade {
             max_message: endpoint.max_message,
             request,
             sent: 0,
-            accept: derive_accept_key(key.as_bytes()),
+            accept: accept_key(&key),
             offered,
             received: Vec::new(),
             skipped: 0,

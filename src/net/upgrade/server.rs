@@ -1,9 +1,8 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): a request head in, a response out.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use tungstenite::handshake::derive_accept_key;
 
-use super::{MAX_HEAD, MAX_HEADERS, has_token, tokens};
+use super::{MAX_HEAD, MAX_HEADERS, accept_key, has_token, tokens};
 
 /// A valid request to upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub fn response(answer: Result<(&Request, Option<&str>), Refuse>) -> Vec<u8> {
     let mut text = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n",
-        derive_accept_key(request.key.as_bytes())
+        accept_key(&request.key)
     );
     if let Some(name) = subprotocol {
         text.push_str(&format!("Sec-WebSocket-Protocol: {name}\r\n"));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tungstenite::WebSocket;
+use tungstenite::{WebSocket, protocol::Role};
 
 pub const TEXT: u8 = 0x81;
 pub const BINARY: u8 = 0x82;
@@ -22,10 +22,9 @@ pub fn tcp(port: u16) -> TcpStream {
     stream
 }
 
-/// tungstenite's client on /websocket.
+/// tungstenite's frames on /websocket, upgraded by hand.
 pub fn tungstenite(port: u16) -> WebSocket<TcpStream> {
-    let url = format!("ws://localhost:{port}/websocket");
-    tungstenite::client(url, tcp(port)).unwrap().0
+    WebSocket::from_raw_socket(raw(port), Role::Client, None)
 }
 
 /// The head of a good request.

@@ -12,7 +12,8 @@ use std::{
     time::Duration,
 };
 
-use tungstenite::handshake::derive_accept_key;
+use data_encoding::BASE64;
+use sha1::{Digest as _, Sha1};
 
 use super::broken;
 
@@ -307,9 +308,10 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 /// The right answer to the request.
 pub fn accept_head(head: &str) -> String {
     let key = header(head, "Sec-WebSocket-Key").unwrap_or_default();
+    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
-        derive_accept_key(key.as_bytes())
+        BASE64.encode(&digest)
     );
     if let Some(subprotocol) = header(head, "Sec-WebSocket-Protocol") {
         answer.push_str(&format!("Sec-WebSocket-Protocol: {subprotocol}\r\n"));
