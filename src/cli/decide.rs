@@ -84,7 +84,7 @@ fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         ));
     }
     let (count, interval) = pace(low)?;
-    let skip = low.or_default(low.skip, "--skip")?;
+    let skip = low.or_default(low.skip, "--skip");
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
     let (raw, report) = (low.raw, report(low));
@@ -120,10 +120,10 @@ fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(text, Command::Mqtt)?, env)?;
     let mqtt = mqtt(low, userinfo, env, &mut properties(low)?)?;
     endpoint.connect_login = mqtt.has_login();
-    let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
+    let topic = low.or_default(low.topics.last().cloned(), "--topic");
     check_topic("-t/--topic", &topic)?;
-    let Payload(message) = low.or_default(low.message.clone(), "--message")?;
-    let qos = low.or_default(low.qos, "--qos")?;
+    let Payload(message) = low.or_default(low.message.clone(), "--message");
+    let qos = low.or_default(low.qos, "--qos");
     let (count, interval) = pace(low)?;
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
@@ -227,7 +227,7 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
         headers: Vec::new(),
         subprotocols: Vec::new(),
         connect_timeout: positive(low, low.connect_timeout, "--connect-timeout")?,
-        close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
+        close_timeout: low.or_default(low.close_timeout, "--close-timeout").0,
         max_message: max_message(low)?,
         proxy,
         tls,
@@ -239,7 +239,7 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
 }
 
 fn max_message(low: &LowArgs) -> Result<usize, UsageError> {
-    match low.or_default(low.max_message, "--max-message")? {
+    match low.or_default(low.max_message, "--max-message") {
         Size(0) => Err(UsageError::new("--max-message takes at least 1 byte, not 0")),
         Size(size) => Ok(size),
     }
@@ -255,12 +255,12 @@ fn pace(low: &LowArgs) -> Result<(Option<u64>, Duration), UsageError> {
     if low.interval.is_some() && low.count.is_none() {
         return Err(UsageError::new(format!("{} needs {}", spelling("--interval"), spelling("--count"))));
     }
-    Ok((low.count, low.or_default(low.interval, "--interval")?.0))
+    Ok((low.count, low.or_default(low.interval, "--interval").0))
 }
 
 /// A limit in time: 0 would be no time at all, not no limit.
 fn positive(low: &LowArgs, value: Option<Seconds>, long: &'static str) -> Result<Duration, UsageError> {
-    let Seconds(duration) = low.or_default(value, long)?;
+    let Seconds(duration) = low.or_default(value, long);
     if duration.is_zero() {
         return Err(UsageError::new(format!("{long} takes more than 0 seconds: every wait has a limit")));
     }

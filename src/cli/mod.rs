@@ -47,7 +47,7 @@ pub fn parse(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {
-    parse_asking(args, env, |_| Err("there is nobody to ask".to_owned()))
+    parse_with(args, env, None)
 }
 
 /// The same with somebody to `ask` for a password.
@@ -58,6 +58,14 @@ pub fn parse_asking(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
     ask: Ask,
+) -> Result<Invocation, UsageError> {
+    parse_with(args, env, Some(ask))
+}
+
+fn parse_with(
+    args: impl Iterator<Item = OsString>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    ask: Option<Ask>,
 ) -> Result<Invocation, UsageError> {
     let mut args = args;
     let Some(first) = args.next() else {
@@ -91,7 +99,7 @@ fn run(
     command: Command,
     args: Vec<OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
-    ask: Ask,
+    ask: Option<Ask>,
 ) -> Result<Invocation, UsageError> {
     // mosquitto's -h takes a host: only alone it can be nothing but a question.
     if args.len() == 1 && args[0] == "-h" {

@@ -42,7 +42,7 @@ pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         Some(Wait(quiet)) => quiet,
         // Something else says when it is over.
         None if low.cat.no_stdin || low.cat.echo || count.is_some() || until.is_some() => None,
-        None => low.or_default(low.cat.wait, "--wait")?.0,
+        None => low.or_default(low.cat.wait, "--wait").0,
     };
     let cat = Cat {
         input,
@@ -102,8 +102,8 @@ fn framings(low: &LowArgs) -> Result<(Framing, Framing), UsageError> {
         ));
     }
     let null = low.null.then_some(Framing::Null);
-    let input = low.or_default(low.cat.input.or(null), "--in")?;
-    let output = low.or_default(low.cat.output.or(null), "--out")?;
+    let input = low.or_default(low.cat.input.or(null), "--in");
+    let output = low.or_default(low.cat.output.or(null), "--out");
     if input == Framing::Json && low.binary {
         return Err(UsageError::new("--in json goes without -b/--binary: each line says its own type"));
     }
@@ -152,7 +152,7 @@ fn limit(value: Option<Seconds>, long: &'static str) -> Result<Option<Duration>,
 /// Codes that may stand in a Close frame (RFC 6455 section 7.4 and IANA's registry). 1004, 1005, 1006
 /// and 1015 never do.
 fn close_code(low: &LowArgs) -> Result<u16, UsageError> {
-    match low.or_default(low.cat.close_status_code, "--close-status-code")? {
+    match low.or_default(low.cat.close_status_code, "--close-status-code") {
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(code),
         code => Err(UsageError::new(format!(
             "--close-status-code takes 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4), \

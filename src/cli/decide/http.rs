@@ -165,7 +165,7 @@ pub fn redirects(low: &LowArgs) -> Result<Option<u32>, UsageError> {
     match (low.http.location, low.http.max_redirects) {
         (false, None) => Ok(None),
         (false, Some(_)) => Err(UsageError::new("--max-redirects needs --location")),
-        (true, given) => low.or_default(given, "--max-redirects").map(Some),
+        (true, given) => Ok(Some(low.or_default(given, "--max-redirects"))),
     }
 }
 

@@ -48,7 +48,7 @@ pub fn mqtt(
         client_id,
         keep_session: low.keep_session,
         session_expiry,
-        keep_alive: low.or_default(low.keepalive, "--keepalive")?,
+        keep_alive: low.or_default(low.keepalive, "--keepalive"),
         username,
         password,
         will,
@@ -189,7 +189,7 @@ fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, Usag
             "-D will payload-format-indicator 1 says that the payload is UTF-8, and it is not",
         ));
     }
-    let qos: QoS = low.or_default(low.will_qos, "--will-qos")?;
+    let qos: QoS = low.or_default(low.will_qos, "--will-qos");
     Ok(Some(Will {
         topic: topic.clone(),
         payload,

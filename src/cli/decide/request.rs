@@ -43,7 +43,7 @@ pub fn request(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         topic,
         response_topic: low.client.response_topic.clone(),
         source,
-        qos: low.or_default(low.qos, "--qos")?,
+        qos: low.or_default(low.qos, "--qos"),
         retain: low.retain,
         properties: properties.publish,
         subscription_id: properties.subscription_id,

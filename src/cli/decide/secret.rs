@@ -64,8 +64,9 @@ pub fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError
         return only_line(low, "--password-file", path, MQTT_FIELD).map(|line| Some(line.into()));
     }
     if low.ask_password {
-        let answer = (low.ask)("Password: ");
+        let answer = low.ask.map(|ask| ask("Password: "));
         return answer
+            .unwrap_or_else(|| Err("there is nobody to ask".to_owned()))
             .map(|password| Some(password.into()))
             .map_err(|why| UsageError::new(format!("--ask-password: {why}")));
     }

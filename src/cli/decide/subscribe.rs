@@ -66,7 +66,7 @@ fn filters(low: &LowArgs) -> Result<Vec<Filter>, UsageError> {
             shown(filter)
         )));
     }
-    let qos = low.or_default(low.qos, "--qos")?;
+    let qos = low.or_default(low.qos, "--qos");
     let filter = |filter: &String| Filter {
         filter: filter.clone(),
         qos,
