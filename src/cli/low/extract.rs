@@ -58,6 +58,8 @@ impl Extract {
         Extract { command, pieces, error: None }
     }
 
+    // Here and below: called for each flag.
+    #[inline(never)]
     pub fn has(&mut self, long: &'static str) -> bool {
         self.times(long) > 0
     }
@@ -73,6 +75,7 @@ impl Extract {
     }
 
     /// Puts the flag's values where they belong, up to one that is none.
+    #[inline(never)]
     pub fn take(&mut self, long: &'static str, place: &mut dyn Place) {
         let values = self.values(long);
         self.put(long, values, place);
