@@ -14,7 +14,7 @@ use self::{
 };
 use super::{
     command::Command,
-    error::{UsageError, shown},
+    error::{UsageError, shown, shown_os},
     flags,
     low::LowArgs,
     suggest,
@@ -61,14 +61,14 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         (false, _) => Verbosity::Trace,
     };
     let mode = match low.command {
-        Command::Echo => echo(&low, env)?,
-        Command::Cat => cat(&low, env)?,
-        Command::Mqtt => round_trip(&low, env)?,
-        Command::Pub => publish(&low, env)?,
-        Command::Sub => subscribe(&low, env)?,
-        Command::Rr => request(&low, env)?,
-        Command::Serve => serve(&low)?,
-    };
+        Command::Echo => echo(&low, env),
+        Command::Cat => cat(&low, env),
+        Command::Mqtt => round_trip(&low, env),
+        Command::Pub => publish(&low, env),
+        Command::Sub => subscribe(&low, env),
+        Command::Rr => request(&low, env),
+        Command::Serve => serve(&low),
+    }?;
     Ok(Config { mode, verbosity, warnings: low.warnings.into_inner() })
 }
 
@@ -101,7 +101,7 @@ fn echo_message(low: &LowArgs, limit: usize) -> Result<Bytes, UsageError> {
     let message = message.unwrap_or(DEFAULT_MESSAGE);
     let size = low.size.map_or(message.len(), |Size(size)| size);
     if size > limit {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "a reply of {size} bytes is more than --max-message ({limit} bytes) takes"
         )));
     }
@@ -154,18 +154,18 @@ fn at_most(low: &LowArgs, most: usize, takes: &str) -> Result<(), UsageError> {
         Some(other) if is_url(&last) => other,
         _ => last,
     };
-    let (name, extra) = (low.command.name(), shown(&extra.to_string_lossy()));
-    Err(UsageError::new(format!("{extra} is one argument too many: 'wspipe {name}' takes {takes}")))
+    let (name, extra) = (low.command.name(), shown_os(extra));
+    Err(UsageError::new(format_args!("{extra} is one argument too many: 'wspipe {name}' takes {takes}")))
 }
 
 /// A positional where a URL is due.
 fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
-    let text = shown(&argument.to_string_lossy());
+    let text = shown_os(argument);
     let Some(url) = argument.to_str() else {
-        return Err(UsageError::new(format!("{text} is not a URL: it is not UTF-8")));
+        return Err(UsageError::new(format_args!("{text} is not a URL: it is not UTF-8")));
     };
     if let Some(instead) = suggest::overlay(url) {
-        return Err(UsageError::new(format!("{text} is not a URL: {instead}")));
+        return Err(UsageError::new(format_args!("{text} is not a URL: {instead}")));
     }
     if url.contains("://") {
         return Ok(url);
@@ -182,14 +182,14 @@ fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
         }
         Command::Serve => format!("as in: wspipe serve {DEFAULT_URL}"),
     };
-    Err(UsageError::new(format!("{text} is not a URL, there is no '://' in it: {instead}")))
+    Err(UsageError::new(format_args!("{text} is not a URL, there is no '://' in it: {instead}")))
 }
 
 fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), UsageError> {
-    let (url, userinfo) =
-        url::parse(text, purpose).map_err(|why| UsageError::new(format!("URL {}: {why}", shown(text))))?;
+    let (url, userinfo) = url::parse(text, purpose)
+        .map_err(|why| UsageError::new(format_args!("URL {}: {why}", shown(text))))?;
     if url.scheme.is_tls() && !cfg!(feature = "tls") {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{}:// needs TLS, and this wspipe was built without it",
             url.scheme
         )));
@@ -250,10 +250,14 @@ fn pace(low: &LowArgs) -> Result<(Option<u64>, Duration), UsageError> {
     let spelling =
         |long| flags::by_long(low.command, long).map_or(long.to_owned(), |flag| flag.spelling(low.command));
     if low.count == Some(0) {
-        return Err(UsageError::new(format!("{} takes at least 1, not 0", spelling("--count"))));
+        return Err(UsageError::new(format_args!("{} takes at least 1, not 0", spelling("--count"))));
     }
     if low.interval.is_some() && low.count.is_none() {
-        return Err(UsageError::new(format!("{} needs {}", spelling("--interval"), spelling("--count"))));
+        return Err(UsageError::new(format_args!(
+            "{} needs {}",
+            spelling("--interval"),
+            spelling("--count")
+        )));
     }
     Ok((low.count, low.or_default(low.interval, "--interval").0))
 }
@@ -262,11 +266,13 @@ fn pace(low: &LowArgs) -> Result<(Option<u64>, Duration), UsageError> {
 fn positive(low: &LowArgs, value: Option<Seconds>, long: &'static str) -> Result<Duration, UsageError> {
     let Seconds(duration) = low.or_default(value, long);
     if duration.is_zero() {
-        return Err(UsageError::new(format!("{long} takes more than 0 seconds: every wait has a limit")));
+        return Err(UsageError::new(format_args!(
+            "{long} takes more than 0 seconds: every wait has a limit"
+        )));
     }
     Ok(duration)
 }
 
 fn check_topic(flag: &str, name: &str) -> Result<(), UsageError> {
-    topic::check_name(name).map_err(|why| UsageError::new(format!("{flag} {}: {why}", shown(name))))
+    topic::check_name(name).map_err(|why| UsageError::new(format_args!("{flag} {}: {why}", shown(name))))
 }

@@ -69,7 +69,7 @@ fn parse_with(
 ) -> Result<Invocation, UsageError> {
     let mut args = args;
     let Some(first) = args.next() else {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "usage: wspipe COMMAND [OPTIONS] [URL]; commands: {}; see 'wspipe --help'",
             suggest::command_names()
         )));
@@ -87,7 +87,7 @@ fn parse_with(
             let kinds: Vec<String> = rest.iter().map(|kind| kind.to_string_lossy().into_owned()).collect();
             generate::generate(&kinds).map(Invocation::Print)
         }
-        "-h" | "-V" | "--version" => Err(UsageError::new(format!("{first} stands alone"))),
+        "-h" | "-V" | "--version" => Err(UsageError::new(format_args!("{first} stands alone"))),
         first => match first.strip_prefix("--generate=") {
             Some(kind) if rest.is_empty() => generate::generate(&[kind.to_owned()]).map(Invocation::Print),
             _ => Err(suggest::unknown_command(first)),

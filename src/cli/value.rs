@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::error::shown;
+use super::error::{shown, shown_os};
 use crate::config::{Framing, QoS, Ready, Source, TimingFormat, Version};
 
 mod time;
@@ -63,7 +63,7 @@ pub struct RetainHandling(pub u8);
 pub struct Separator(pub String);
 
 fn utf8(argument: &OsStr) -> Result<&str, String> {
-    argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown(&argument.to_string_lossy())))
+    argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown_os(argument)))
 }
 
 fn whole<T: FromStr + Display + PartialOrd>(argument: &OsStr, lowest: T, highest: T) -> Result<T, String> {
@@ -252,7 +252,7 @@ impl FromArg for Ready {
             Ok(fd) => Ok(Ready::Fd(fd)),
             Err(_) => Err(format!(
                 "takes FILE or fd:N with N from 3 (as in --ready fd:3 3> FILE), not {}",
-                shown(&argument.to_string_lossy())
+                shown_os(argument)
             )),
         }
     }

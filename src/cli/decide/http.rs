@@ -31,13 +31,13 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
         let once = ["host", "authorization", "origin", "user-agent", "cookie"];
         let once = once.iter().any(|once| name.eq_ignore_ascii_case(once));
         if once && has(&headers, name) {
-            return Err(UsageError::new(format!("-H/--header: {name} is given twice")));
+            return Err(UsageError::new(format_args!("-H/--header: {name} is given twice")));
         }
         headers.push((name.clone(), value.clone()));
     }
     let is_removed = |name: &str| removed.iter().any(|other| other.eq_ignore_ascii_case(name));
     if let Some((name, _)) = headers.iter().find(|(name, _)| is_removed(name)) {
-        return Err(UsageError::new(format!("-H '{name}: ...' and -H '{name}:' contradict each other")));
+        return Err(UsageError::new(format_args!("-H '{name}: ...' and -H '{name}:' contradict each other")));
     }
     if is_removed("host") {
         return Err(UsageError::new("-H 'Host:': HTTP/1.1 has no request without it (RFC 9112 section 3.2)"));
@@ -50,8 +50,8 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
         if has(&headers, "origin") {
             return Err(UsageError::new("--origin and -H 'Origin: ...' say the same: one is enough"));
         }
-        let value =
-            header_value(origin).map_err(|why| UsageError::new(format!("the value of --origin {why}")))?;
+        let value = header_value(origin)
+            .map_err(|why| UsageError::new(format_args!("the value of --origin {why}")))?;
         headers.push(("Origin".to_owned(), value));
     }
     let userinfo = userinfo.filter(|_| !is_removed("authorization"));
@@ -86,7 +86,7 @@ fn authorization(
     ];
     let given: Vec<&str> = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect();
     if given.len() > 1 {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{} contradict each other: say one of them",
             given.join(" and ")
         )));
@@ -134,7 +134,7 @@ fn authorization(
 /// HTTP Basic authentication (RFC 7617) of `USER:PASSWORD`.
 fn basic(what: &str, pair: &[u8]) -> Result<Option<String>, UsageError> {
     if pair.iter().any(u8::is_ascii_control) {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{what}: HTTP Basic authentication cannot send control characters"
         )));
     }
@@ -153,9 +153,9 @@ pub fn none(low: &LowArgs, scheme: Scheme) -> Result<(), UsageError> {
         (low.http.max_redirects.is_some(), "--max-redirects"),
     ];
     match given.into_iter().find(|(given, _)| *given) {
-        Some((_, name)) => {
-            Err(UsageError::new(format!("{name} is for ws:// and wss://: {scheme}:// has no HTTP request")))
-        }
+        Some((_, name)) => Err(UsageError::new(format_args!(
+            "{name} is for ws:// and wss://: {scheme}:// has no HTTP request"
+        ))),
         None => Ok(()),
     }
 }
@@ -175,7 +175,7 @@ pub fn subprotocols(low: &LowArgs) -> Result<Vec<String>, UsageError> {
     for name in &low.subprotocols {
         if names.contains(&name.0) {
             let name = &name.0;
-            return Err(UsageError::new(format!("--subprotocol {name} is given twice")));
+            return Err(UsageError::new(format_args!("--subprotocol {name} is given twice")));
         }
         names.push(name.0.clone());
     }

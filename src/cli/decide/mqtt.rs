@@ -76,7 +76,7 @@ fn version(low: &LowArgs, password_alone: bool) -> Result<Option<Version>, Usage
     let needs_5 = needs_5.into_iter().find(|(given, _)| *given).map(|(_, what)| what);
     match (low.version, needs_5) {
         (Some(Version::V311), Some(what)) => {
-            Err(UsageError::new(format!("{what} needs MQTT 5.0: not with -V 311")))
+            Err(UsageError::new(format_args!("{what} needs MQTT 5.0: not with -V 311")))
         }
         // Falling back to 3.1.1 would drop what was asked for.
         (None, Some(_)) => Ok(Some(Version::V5)),
@@ -172,7 +172,7 @@ fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, Usag
             (has_properties || properties.will_delay.is_some(), "-D will"),
         ];
         return match given.into_iter().find(|(given, _)| *given) {
-            Some((_, name)) => Err(UsageError::new(format!("{name} needs --will-topic"))),
+            Some((_, name)) => Err(UsageError::new(format_args!("{name} needs --will-topic"))),
             None => Ok(None),
         };
     };
@@ -204,5 +204,5 @@ fn field(what: &str, bytes: &[u8]) -> Result<(), UsageError> {
     if bytes.len() <= MQTT_FIELD {
         return Ok(());
     }
-    Err(UsageError::new(format!("{what} has {} bytes: MQTT takes at most {MQTT_FIELD}", bytes.len())))
+    Err(UsageError::new(format_args!("{what} has {} bytes: MQTT takes at most {MQTT_FIELD}", bytes.len())))
 }

@@ -115,7 +115,7 @@ impl Extract {
                 Ok(values) => all.extend(values),
                 // The pass before puts a marked value behind every flag that has one.
                 Err(_) => {
-                    self.error.get_or_insert_with(|| UsageError::new(format!("{long} needs a value")));
+                    self.error.get_or_insert_with(|| UsageError::new(format_args!("{long} needs a value")));
                 }
             }
         }
@@ -130,13 +130,13 @@ impl Extract {
 
     fn explain(&self, long: &'static str, cause: &str) -> UsageError {
         let Some(flag) = flags::by_long(self.command, long) else {
-            return UsageError::new(format!("{long} {cause}"));
+            return UsageError::new(format_args!("{long} {cause}"));
         };
         let answer = match flag.not_a_url.unwrap_or("the URL stands by itself") {
             answer if cause.contains("://") => format!(" ({answer})"),
             _ => String::new(),
         };
-        UsageError::new(format!("{} {cause}{answer}", flag.spelling(self.command)))
+        UsageError::new(format_args!("{} {cause}{answer}", flag.spelling(self.command)))
     }
 
     /// What nothing has asked for: the positionals.
@@ -150,7 +150,7 @@ impl Extract {
         let positional = |argument: OsString| match unmarked(&argument) {
             Some(value) => Ok(value.to_owned()),
             // Only a flag that is in the table and that nothing asks for comes here.
-            None => Err(UsageError::new(format!("{} is not supported yet", argument.to_string_lossy()))),
+            None => Err(UsageError::new(format_args!("{} is not supported yet", argument.to_string_lossy()))),
         };
         self.pieces.into_iter().flat_map(pico_args::Arguments::finish).map(positional).collect()
     }
