@@ -52,7 +52,7 @@ const DEFAULT_MESSAGE: &[u8] = b"hello";
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL, a file that cannot be read.
-pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
+pub fn decide(low: &LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
     let verbosity = match (low.quiet, low.debug) {
         (true, 0) => Verbosity::Quiet,
         (true, _) => return Err(UsageError::new("--quiet and -d contradict each other")),
@@ -61,17 +61,18 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         (false, _) => Verbosity::Trace,
     };
     let mode = match low.command {
-        Command::Echo => echo(&low, env),
-        Command::Cat => cat(&low, env),
-        Command::Mqtt => round_trip(&low, env),
-        Command::Pub => publish(&low, env),
-        Command::Sub => subscribe(&low, env),
-        Command::Rr => request(&low, env),
-        Command::Serve => serve(&low),
+        Command::Echo => echo(low, env),
+        Command::Cat => cat(low, env),
+        Command::Mqtt => round_trip(low, env),
+        Command::Pub => publish(low, env),
+        Command::Sub => subscribe(low, env),
+        Command::Rr => request(low, env),
+        Command::Serve => serve(low),
     }?;
-    Ok(Config { mode, verbosity, warnings: low.warnings.into_inner() })
+    Ok(Config { mode, verbosity, warnings: low.warnings.take() })
 }
 
+#[inline(never)]
 fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Echo)).transpose()?;
@@ -112,6 +113,7 @@ fn echo_message(low: &LowArgs, limit: usize) -> Result<Bytes, UsageError> {
     Ok(pattern.cycle().take(size).collect())
 }
 
+#[inline(never)]
 fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 1, "a URL; the message is -m's and the topic -t's")?;
     let Some(text) = low.positionals.first() else {

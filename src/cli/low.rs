@@ -169,6 +169,7 @@ impl LowArgs {
     ///
     /// # Errors
     /// A value that is not what its flag takes.
+    #[inline(never)]
     pub fn extract(command: Command, rewritten: Vec<OsString>) -> Result<LowArgs, UsageError> {
         // Marked values cannot be equal to a flag.
         let kind = rewritten.iter().rfind(|argument| *argument == "--binary" || *argument == "--text");

@@ -108,8 +108,9 @@ fn run(
     match rewrite::rewrite(command, args)? {
         Rewritten::Help => Ok(Invocation::Print(help::of(command, help::Length::Short))),
         Rewritten::Arguments(args) => {
-            let low = LowArgs { ask, ..LowArgs::extract(command, args)? };
-            decide::decide(low, env).map(Invocation::Run)
+            let mut low = LowArgs::extract(command, args)?;
+            low.ask = ask;
+            decide::decide(&low, env).map(Invocation::Run)
         }
     }
 }

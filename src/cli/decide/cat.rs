@@ -29,6 +29,7 @@ const LARGEST_FILE: u64 = 64 << 20;
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL, a file that cannot be read.
+#[inline(never)]
 pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 1, "a URL; messages come from stdin and from --on-open")?;
     let Some(url) = low.positionals.first() else {

@@ -15,6 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL or topic, a file that cannot be read.
+#[inline(never)]
 pub fn request(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let mut properties = properties(low)?;
     let (endpoint, mqtt) = connection(low, env, &mut properties)?;

@@ -21,6 +21,7 @@ const NEVER: u8 = 2;
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL or filter.
+#[inline(never)]
 pub fn subscribe(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let mut properties = properties(low)?;
     let (endpoint, mqtt) = connection(low, env, &mut properties)?;
