@@ -83,7 +83,7 @@ pub fn shown(argument: &str) -> String {
             break;
         }
         if c.is_control() {
-            quoted.extend(c.escape_default());
+            quoted.push_str(&c.escape_default().to_string());
         } else {
             quoted.push(c);
         }

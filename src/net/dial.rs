@@ -100,13 +100,15 @@ impl Dial {
 
     fn fail(&mut self, address: SocketAddr, why: String) {
         log::debug!("{address}: {why}");
-        self.failed.push((address, why));
+        // In their order; a sort of the standard library would be 5 KB of code for these few.
+        let place = |address| self.order.iter().position(|other| *other == address);
+        let (at, failed) = (place(address), &mut self.failed);
+        let before = failed.iter().rposition(|(other, _)| place(*other) <= at);
+        failed.insert(before.map_or(0, |before| before + 1), (address, why));
         self.hurry = true;
     }
 
     fn reasons(&mut self) -> Vec<(SocketAddr, String)> {
-        let order = &self.order;
-        self.failed.sort_by_key(|(address, _)| order.iter().position(|a| a == address));
         std::mem::take(&mut self.failed)
     }
 }

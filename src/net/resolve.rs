@@ -7,8 +7,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
-    sync::mpsc::{self, Receiver},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 type Answer = Result<Vec<SocketAddr>, String>;
@@ -16,7 +15,7 @@ type Answer = Result<Vec<SocketAddr>, String>;
 /// A lookup under way. Dropping it abandons the lookup: getaddrinfo(3) cannot be cancelled, so it runs in a
 /// thread of its own that nobody waits for.
 pub(crate) struct Lookup {
-    answer: Receiver<Answer>,
+    thread: Option<JoinHandle<Answer>>,
     wake: UnixStream,
 }
 
@@ -52,28 +51,24 @@ impl Lookup {
     fn start(lookup: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static) -> io::Result<Lookup> {
         let (wake, hold) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
-        let (sender, answer) = mpsc::channel();
-        thread::Builder::new().name(String::from("resolve")).spawn(move || {
-            // The receiver may have given up.
-            let _ = sender.send(lookup().map_err(|error| lookup_text(&error)));
-            // End of stream wakes the loop, whatever happened above.
-            drop(hold);
+        let thread = thread::Builder::new().name(String::from("resolve")).spawn(move || {
+            // Its end of stream wakes the loop, whatever happens here.
+            let _hold = hold;
+            lookup().map_err(|error| lookup_text(&error))
         })?;
-        Ok(Lookup { answer, wake })
+        Ok(Lookup { thread: Some(thread), wake })
     }
 
     /// The answer, if it is there.
     pub(crate) fn take(&mut self) -> Option<Answer> {
-        match self.answer.try_recv() {
-            Ok(Ok(addresses)) if addresses.is_empty() => Some(Err(String::from("no addresses"))),
-            Ok(Ok(addresses)) => Some(Ok(interleave(addresses))),
-            Ok(Err(why)) => Some(Err(why)),
-            Err(mpsc::TryRecvError::Disconnected) => Some(Err(String::from("the lookup failed"))),
-            Err(mpsc::TryRecvError::Empty) => {
-                let _ = self.wake.read(&mut [0; 8]);
-                None
-            }
-        }
+        // At the end of the stream the thread has nothing left to do but to end.
+        let Ok(0) = self.wake.read(&mut [0; 8]) else { return None };
+        Some(match self.thread.take()?.join() {
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(String::from("no addresses")),
+            Ok(Ok(addresses)) => Ok(interleave(addresses)),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err(String::from("the lookup failed")),
+        })
     }
 }
 

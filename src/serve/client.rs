@@ -218,7 +218,7 @@ impl Client {
     fn handle_timeout(&mut self, now: Instant, limits: &Limits) {
         match &self.state {
             State::Head { .. } => {
-                let seconds = limits.head_time.as_secs_f32();
+                let seconds = limits.head_time.as_secs_f64();
                 let text = format!("no whole request head within {seconds} s");
                 self.refuse(plain_response("408 Request Timeout", &text), &text, now, limits);
             }

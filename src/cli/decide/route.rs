@@ -33,15 +33,18 @@ pub fn route(low: &LowArgs) -> Result<Route, UsageError> {
             )));
         }
     }
-    let rules = low.resolve.iter().map(|text| {
-        Resolve::parse(text).map_err(|why| UsageError::new(format_args!("--resolve {}: {why}", shown(text))))
-    });
-    let resolve = rules.collect::<Result<_, _>>()?;
-    let rules = low.connect_to.iter().map(|text| {
-        ConnectTo::parse(text)
-            .map_err(|why| UsageError::new(format_args!("--connect-to {}: {why}", shown(text))))
-    });
-    let connect_to = rules.collect::<Result<_, _>>()?;
+    let mut resolve = Vec::new();
+    for text in &low.resolve {
+        let rule = Resolve::parse(text);
+        let wrong = |why| UsageError::new(format_args!("--resolve {}: {why}", shown(text)));
+        resolve.push(rule.map_err(wrong)?);
+    }
+    let mut connect_to = Vec::new();
+    for text in &low.connect_to {
+        let rule = ConnectTo::parse(text);
+        let wrong = |why| UsageError::new(format_args!("--connect-to {}: {why}", shown(text)));
+        connect_to.push(rule.map_err(wrong)?);
+    }
     let unix_socket = low.unix_socket.clone();
     if let Some(path) = &unix_socket {
         let instead = [

@@ -147,12 +147,16 @@ impl Extract {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let positional = |argument: OsString| match unmarked(&argument) {
-            Some(value) => Ok(value.to_owned()),
-            // Only a flag that is in the table and that nothing asks for comes here.
-            None => Err(UsageError::new(format_args!("{} is not supported yet", argument.to_string_lossy()))),
-        };
-        self.pieces.into_iter().flat_map(pico_args::Arguments::finish).map(positional).collect()
+        let mut positionals = Vec::new();
+        for argument in self.pieces.into_iter().flat_map(pico_args::Arguments::finish) {
+            let Some(value) = unmarked(&argument) else {
+                // Only a flag that is in the table and that nothing asks for comes here.
+                let flag = argument.to_string_lossy();
+                return Err(UsageError::new(format_args!("{flag} is not supported yet")));
+            };
+            positionals.push(value.to_owned());
+        }
+        Ok(positionals)
     }
 }
 
