@@ -147,6 +147,11 @@ fn serve(low: &LowArgs) -> Result<Mode, UsageError> {
     Ok(Mode::Serve(Serve { url, max_message: max_message(low)? }))
 }
 
+/// The names of those options that are given.
+fn given(options: &[(bool, &'static str)]) -> Vec<&'static str> {
+    options.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect()
+}
+
 /// No more than `most` positionals.
 fn at_most(low: &LowArgs, most: usize, takes: &str) -> Result<(), UsageError> {
     let Some(last) = low.positionals.get(most) else { return Ok(()) };

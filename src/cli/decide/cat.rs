@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path, t
 
 use bytes::Bytes;
 
-use super::{DEFAULT_URL, Env, at_most, url_text, websocket};
+use super::{DEFAULT_URL, Env, at_most, given, url_text, websocket};
 use crate::{
     cli::{
         command::Command,
@@ -79,16 +79,16 @@ fn needs(low: &LowArgs) -> Result<(), UsageError> {
     if !low.cat.echo {
         return Ok(());
     }
-    let beside = [
+    let beside = given(&[
         (low.cat.input.is_some(), "--in"),
         (low.cat.output.is_some(), "--out"),
         (low.null, "-0/--null"),
         (low.cat.no_stdin, "--no-stdin"),
         (low.strict, "--strict"),
         (low.raw, "--raw"),
-    ];
-    match beside.iter().find(|(given, _)| *given) {
-        Some((_, name)) => Err(UsageError::new(format_args!(
+    ]);
+    match beside.first() {
+        Some(name) => Err(UsageError::new(format_args!(
             "--echo goes without {name}: it reads no stdin and prints nothing on stdout"
         ))),
         None => Ok(()),

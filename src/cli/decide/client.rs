@@ -4,7 +4,7 @@ use std::{fs::File, io::Read, path::Path, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Env, at_most, mqtt::mqtt, mqtt_endpoint, property::Properties, url_text};
+use super::{Env, at_most, given, mqtt::mqtt, mqtt_endpoint, property::Properties, url_text};
 use crate::{
     cli::{
         command::Command,
@@ -79,7 +79,7 @@ pub fn source(low: &LowArgs) -> Result<Source, UsageError> {
     let lines = client.topic_from_line.is_some();
     // For rr -0 says how the lines end and begin, not that there are some.
     let null = low.null && low.command == Command::Pub;
-    let given = [
+    let given = given(&[
         (low.message.is_some(), "-m/--message"),
         (client.file.is_some(), "-f/--file"),
         (client.stdin_file, "-s/--stdin-file"),
@@ -88,9 +88,8 @@ pub fn source(low: &LowArgs) -> Result<Source, UsageError> {
         (null && (!client.stdin_line || lines), "-0/--null"),
         (client.input.is_some(), "--in"),
         (lines, "--topic-from-line"),
-    ];
-    let mut given = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name);
-    if let (Some(one), Some(other)) = (given.next(), given.next()) {
+    ]);
+    if let [one, other, ..] = given[..] {
         return Err(UsageError::new(format_args!(
             "{one} and {other} contradict each other: say one of them"
         )));

@@ -1,6 +1,6 @@
 //! What goes into the upgrade request: headers, logins, cookies, subprotocols.
 
-use super::{Env, secret};
+use super::{Env, given, secret};
 use crate::{
     cli::{
         command::Command,
@@ -79,12 +79,11 @@ fn authorization(
     by_header: bool,
     env: Env<'_>,
 ) -> Result<Option<String>, UsageError> {
-    let given = [
+    let given = given(&[
         (by_header, "-H 'Authorization: ...'"),
         (low.http.auth.is_some(), "--auth"),
         (low.http.bearer_file.is_some(), "--bearer-file"),
-    ];
-    let given: Vec<&str> = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect();
+    ]);
     if given.len() > 1 {
         return Err(UsageError::new(format_args!(
             "{} contradict each other: say one of them",
@@ -143,7 +142,7 @@ fn basic(what: &str, pair: &[u8]) -> Result<Option<String>, UsageError> {
 
 /// What only an HTTP request can have: refused where there is none.
 pub fn none(low: &LowArgs, scheme: Scheme) -> Result<(), UsageError> {
-    let given = [
+    let given = given(&[
         (!low.headers.is_empty(), "-H/--header"),
         (low.origin.is_some(), "--origin"),
         (low.http.auth.is_some(), "--auth"),
@@ -151,9 +150,9 @@ pub fn none(low: &LowArgs, scheme: Scheme) -> Result<(), UsageError> {
         (!low.http.cookies.is_empty(), "--cookie"),
         (low.http.location, "--location"),
         (low.http.max_redirects.is_some(), "--max-redirects"),
-    ];
-    match given.into_iter().find(|(given, _)| *given) {
-        Some((_, name)) => Err(UsageError::new(format_args!(
+    ]);
+    match given.first() {
+        Some(name) => Err(UsageError::new(format_args!(
             "{name} is for ws:// and wss://: {scheme}:// has no HTTP request"
         ))),
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::os::unix::net::SocketAddr;
 
+use super::given;
 use crate::{
     cli::{
         error::{UsageError, shown, shown_os},
@@ -47,13 +48,13 @@ pub fn route(low: &LowArgs) -> Result<Route, UsageError> {
     }
     let unix_socket = low.unix_socket.clone();
     if let Some(path) = &unix_socket {
-        let instead = [
+        let instead = given(&[
             (bind.is_some(), "--bind"),
             (asked.is_some(), "-4 and -6"),
             (!low.resolve.is_empty(), "--resolve"),
             (!low.connect_to.is_empty(), "--connect-to"),
-        ];
-        if let Some((_, what)) = instead.into_iter().find(|(given, _)| *given) {
+        ]);
+        if let Some(what) = instead.first() {
             return Err(UsageError::new(format_args!(
                 "--unix-socket goes without {what}: nothing is looked up"
             )));

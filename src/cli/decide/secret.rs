@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Env, mqtt::MQTT_FIELD};
+use super::{Env, given, mqtt::MQTT_FIELD};
 use crate::cli::{
     error::{UsageError, shown, shown_os},
     low::LowArgs,
@@ -18,13 +18,12 @@ use crate::cli::{
 
 /// The options that give a password, as far as they are given.
 fn sources(low: &LowArgs) -> Vec<&'static str> {
-    let sources = [
+    given(&[
         (low.password.is_some(), "-P/--pw"),
         (low.password_file.is_some(), "--password-file"),
         (low.password_env.is_some(), "--password-env"),
         (low.ask_password, "--ask-password"),
-    ];
-    sources.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect()
+    ])
 }
 
 /// Refuses a password beside `other`, which has one.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::secret;
+use super::{given, secret};
 use crate::{
     cli::{
         error::{UsageError, shown, shown_os},
@@ -113,7 +113,7 @@ fn check_files(args: &LowArgs) -> Result<Piped, UsageError> {
 /// Who says how TLS is to be, and no TLS, may believe that there is some.
 fn warn_of_no_use(args: &LowArgs) {
     let low = &args.tls;
-    let given = [
+    let given = given(&[
         (low.cafile.is_some(), "--cafile"),
         (low.capath.is_some(), "--capath"),
         (low.cert.is_some(), "--cert"),
@@ -124,8 +124,8 @@ fn warn_of_no_use(args: &LowArgs) {
         (low.max.is_some(), "--tls-max"),
         (!low.alpn.is_empty(), "--alpn"),
         (low.insecure, "--insecure"),
-    ];
-    if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
+    ]);
+    if let Some(option) = given.first() {
         args.warn(format!("{option} changes nothing: ws:// and mqtt:// have no TLS, all goes in the clear"));
     }
 }
