@@ -58,9 +58,10 @@ const RR_EXAMPLES: Examples = &[
 ];
 
 /// A command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
     /// `wspipe echo`.
+    #[default]
     Echo,
     /// `wspipe cat`.
     Cat,

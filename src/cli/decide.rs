@@ -14,7 +14,7 @@ use self::{
 };
 use super::{
     command::Command,
-    error::{UsageError, shown},
+    error::{UsageError, shown, shown_os},
     flags,
     low::LowArgs,
     suggest,
@@ -52,7 +52,7 @@ const DEFAULT_MESSAGE: &[u8] = b"hello";
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL, a file that cannot be read.
-pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
+pub fn decide(low: &LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
     let verbosity = match (low.quiet, low.debug) {
         (true, 0) => Verbosity::Quiet,
         (true, _) => return Err(UsageError::new("--quiet and -d contradict each other")),
@@ -61,17 +61,18 @@ pub fn decide(low: LowArgs, env: Env<'_>) -> Result<Config, UsageError> {
         (false, _) => Verbosity::Trace,
     };
     let mode = match low.command {
-        Command::Echo => echo(&low, env)?,
-        Command::Cat => cat(&low, env)?,
-        Command::Mqtt => round_trip(&low, env)?,
-        Command::Pub => publish(&low, env)?,
-        Command::Sub => subscribe(&low, env)?,
-        Command::Rr => request(&low, env)?,
-        Command::Serve => serve(&low)?,
-    };
-    Ok(Config { mode, verbosity, warnings: low.warnings.into_inner() })
+        Command::Echo => echo(low, env),
+        Command::Cat => cat(low, env),
+        Command::Mqtt => round_trip(low, env),
+        Command::Pub => publish(low, env),
+        Command::Sub => subscribe(low, env),
+        Command::Rr => request(low, env),
+        Command::Serve => serve(low),
+    }?;
+    Ok(Config { mode, verbosity, warnings: low.warnings.take() })
 }
 
+#[inline(never)]
 fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 2, "URL and MESSAGE; quote a MESSAGE that has spaces")?;
     let text = low.positionals.first().map(|url| url_text(url, Command::Echo)).transpose()?;
@@ -84,7 +85,7 @@ fn echo(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         ));
     }
     let (count, interval) = pace(low)?;
-    let skip = low.or_default(low.skip, "--skip")?;
+    let skip = low.or_default(low.skip, "--skip");
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
     let (raw, report) = (low.raw, report(low));
@@ -101,7 +102,7 @@ fn echo_message(low: &LowArgs, limit: usize) -> Result<Bytes, UsageError> {
     let message = message.unwrap_or(DEFAULT_MESSAGE);
     let size = low.size.map_or(message.len(), |Size(size)| size);
     if size > limit {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "a reply of {size} bytes is more than --max-message ({limit} bytes) takes"
         )));
     }
@@ -112,6 +113,7 @@ fn echo_message(low: &LowArgs, limit: usize) -> Result<Bytes, UsageError> {
     Ok(pattern.cycle().take(size).collect())
 }
 
+#[inline(never)]
 fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 1, "a URL; the message is -m's and the topic -t's")?;
     let Some(text) = low.positionals.first() else {
@@ -120,10 +122,10 @@ fn round_trip(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(text, Command::Mqtt)?, env)?;
     let mqtt = mqtt(low, userinfo, env, &mut properties(low)?)?;
     endpoint.connect_login = mqtt.has_login();
-    let topic = low.or_default(low.topics.last().cloned(), "--topic")?;
+    let topic = low.or_default(low.topics.last().cloned(), "--topic");
     check_topic("-t/--topic", &topic)?;
-    let Payload(message) = low.or_default(low.message.clone(), "--message")?;
-    let qos = low.or_default(low.qos, "--qos")?;
+    let Payload(message) = low.or_default(low.message.clone(), "--message");
+    let qos = low.or_default(low.qos, "--qos");
     let (count, interval) = pace(low)?;
     let timeout = positive(low, low.timeout, "--timeout")?;
     let max_rtt = low.max_rtt.map(|Milliseconds(limit)| limit);
@@ -145,6 +147,11 @@ fn serve(low: &LowArgs) -> Result<Mode, UsageError> {
     Ok(Mode::Serve(Serve { url, max_message: max_message(low)? }))
 }
 
+/// The names of those options that are given.
+fn given(options: &[(bool, &'static str)]) -> Vec<&'static str> {
+    options.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect()
+}
+
 /// No more than `most` positionals.
 fn at_most(low: &LowArgs, most: usize, takes: &str) -> Result<(), UsageError> {
     let Some(last) = low.positionals.get(most) else { return Ok(()) };
@@ -154,18 +161,18 @@ fn at_most(low: &LowArgs, most: usize, takes: &str) -> Result<(), UsageError> {
         Some(other) if is_url(&last) => other,
         _ => last,
     };
-    let (name, extra) = (low.command.name(), shown(&extra.to_string_lossy()));
-    Err(UsageError::new(format!("{extra} is one argument too many: 'wspipe {name}' takes {takes}")))
+    let (name, extra) = (low.command.name(), shown_os(extra));
+    Err(UsageError::new(format_args!("{extra} is one argument too many: 'wspipe {name}' takes {takes}")))
 }
 
 /// A positional where a URL is due.
 fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
-    let text = shown(&argument.to_string_lossy());
+    let text = shown_os(argument);
     let Some(url) = argument.to_str() else {
-        return Err(UsageError::new(format!("{text} is not a URL: it is not UTF-8")));
+        return Err(UsageError::new(format_args!("{text} is not a URL: it is not UTF-8")));
     };
     if let Some(instead) = suggest::overlay(url) {
-        return Err(UsageError::new(format!("{text} is not a URL: {instead}")));
+        return Err(UsageError::new(format_args!("{text} is not a URL: {instead}")));
     }
     if url.contains("://") {
         return Ok(url);
@@ -182,14 +189,14 @@ fn url_text(argument: &OsStr, command: Command) -> Result<&str, UsageError> {
         }
         Command::Serve => format!("as in: wspipe serve {DEFAULT_URL}"),
     };
-    Err(UsageError::new(format!("{text} is not a URL, there is no '://' in it: {instead}")))
+    Err(UsageError::new(format_args!("{text} is not a URL, there is no '://' in it: {instead}")))
 }
 
 fn read_url(text: &str, purpose: Purpose) -> Result<(Url, Option<Userinfo>), UsageError> {
-    let (url, userinfo) =
-        url::parse(text, purpose).map_err(|why| UsageError::new(format!("URL {}: {why}", shown(text))))?;
+    let (url, userinfo) = url::parse(text, purpose)
+        .map_err(|why| UsageError::new(format_args!("URL {}: {why}", shown(text))))?;
     if url.scheme.is_tls() && !cfg!(feature = "tls") {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{}:// needs TLS, and this wspipe was built without it",
             url.scheme
         )));
@@ -227,7 +234,7 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
         headers: Vec::new(),
         subprotocols: Vec::new(),
         connect_timeout: positive(low, low.connect_timeout, "--connect-timeout")?,
-        close_timeout: low.or_default(low.close_timeout, "--close-timeout")?.0,
+        close_timeout: low.or_default(low.close_timeout, "--close-timeout").0,
         max_message: max_message(low)?,
         proxy,
         tls,
@@ -239,7 +246,7 @@ fn endpoint(low: &LowArgs, url: Url, env: Env<'_>) -> Result<Endpoint, UsageErro
 }
 
 fn max_message(low: &LowArgs) -> Result<usize, UsageError> {
-    match low.or_default(low.max_message, "--max-message")? {
+    match low.or_default(low.max_message, "--max-message") {
         Size(0) => Err(UsageError::new("--max-message takes at least 1 byte, not 0")),
         Size(size) => Ok(size),
     }
@@ -250,23 +257,29 @@ fn pace(low: &LowArgs) -> Result<(Option<u64>, Duration), UsageError> {
     let spelling =
         |long| flags::by_long(low.command, long).map_or(long.to_owned(), |flag| flag.spelling(low.command));
     if low.count == Some(0) {
-        return Err(UsageError::new(format!("{} takes at least 1, not 0", spelling("--count"))));
+        return Err(UsageError::new(format_args!("{} takes at least 1, not 0", spelling("--count"))));
     }
     if low.interval.is_some() && low.count.is_none() {
-        return Err(UsageError::new(format!("{} needs {}", spelling("--interval"), spelling("--count"))));
+        return Err(UsageError::new(format_args!(
+            "{} needs {}",
+            spelling("--interval"),
+            spelling("--count")
+        )));
     }
-    Ok((low.count, low.or_default(low.interval, "--interval")?.0))
+    Ok((low.count, low.or_default(low.interval, "--interval").0))
 }
 
 /// A limit in time: 0 would be no time at all, not no limit.
 fn positive(low: &LowArgs, value: Option<Seconds>, long: &'static str) -> Result<Duration, UsageError> {
-    let Seconds(duration) = low.or_default(value, long)?;
+    let Seconds(duration) = low.or_default(value, long);
     if duration.is_zero() {
-        return Err(UsageError::new(format!("{long} takes more than 0 seconds: every wait has a limit")));
+        return Err(UsageError::new(format_args!(
+            "{long} takes more than 0 seconds: every wait has a limit"
+        )));
     }
     Ok(duration)
 }
 
 fn check_topic(flag: &str, name: &str) -> Result<(), UsageError> {
-    topic::check_name(name).map_err(|why| UsageError::new(format!("{flag} {}: {why}", shown(name))))
+    topic::check_name(name).map_err(|why| UsageError::new(format_args!("{flag} {}: {why}", shown(name))))
 }

@@ -1,34 +1,40 @@
 //! Usage errors and how arguments are shown in them.
 
-use std::fmt;
+use std::{ffi::OsStr, fmt};
 
 /// What was wrong with the arguments and what was meant, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError {
+pub struct UsageError(Box<Said>);
+
+/// Boxed: a `Result` with it is handed on at some hundred places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
     text: String,
     status: u8,
 }
 
 impl UsageError {
     /// With exit status 2.
-    pub fn new(text: impl Into<String>) -> UsageError {
-        UsageError { text: text.into(), status: 2 }
+    pub fn new(text: impl fmt::Display) -> UsageError {
+        UsageError::with_status(2, text)
     }
 
     /// With another exit status: 26 (a file that cannot be read), 77 (a CA file that cannot).
-    pub fn with_status(status: u8, text: impl Into<String>) -> UsageError {
-        UsageError { text: text.into(), status }
+    #[cold]
+    #[inline(never)]
+    pub fn with_status(status: u8, text: impl fmt::Display) -> UsageError {
+        UsageError(Box::new(Said { text: text.to_string(), status }))
     }
 
     /// The exit status: 2, 26 or 77.
     pub fn exit_code(&self) -> u8 {
-        self.status
+        self.0.status
     }
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 
@@ -36,6 +42,14 @@ impl std::error::Error for UsageError {}
 
 /// Longer arguments are cut in messages.
 const SHOWN: usize = 80;
+
+/// As [`shown`], what is no UTF-8 replaced.
+pub fn shown_os(argument: impl AsRef<OsStr>) -> String {
+    fn shown_lossy(argument: &OsStr) -> String {
+        shown(&argument.to_string_lossy())
+    }
+    shown_lossy(argument.as_ref())
+}
 
 /// An argument in quotes, for a message: control characters escaped, a URL's login and query left out.
 pub fn shown(argument: &str) -> String {
@@ -69,7 +83,7 @@ pub fn shown(argument: &str) -> String {
             break;
         }
         if c.is_control() {
-            quoted.extend(c.escape_default());
+            quoted.push_str(&c.escape_default().to_string());
         } else {
             quoted.push(c);
         }

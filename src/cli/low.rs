@@ -10,8 +10,7 @@ use super::{
     command::Command,
     error::UsageError,
     flags,
-    property::{self, Property},
-    rewrite::unmarked,
+    property::Property,
     value::{
         Cookie, Expiry, FromArg, Header, Milliseconds, Payload, RetainHandling, Seconds, Separator, Size,
         Timing, Token, Wait,
@@ -19,12 +18,14 @@ use super::{
 };
 use crate::config::{Framing, QoS, Ready, Source, Version};
 
+mod extract;
 mod tls;
 
+use extract::Extract;
 pub use tls::LowTls;
 
 /// The arguments of one command. A field of another command's flag is empty.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowArgs {
     pub command: Command,
@@ -87,8 +88,8 @@ pub struct LowArgs {
     pub will_retain: bool,
     pub will_delay_interval: Option<u32>,
 
-    /// Who is asked for a password.
-    pub ask: Ask,
+    /// Who is asked for a password, if there is somebody.
+    pub ask: Option<Ask>,
     /// What is said once there is a logger.
     pub warnings: RefCell<Vec<String>>,
 }
@@ -97,7 +98,7 @@ pub struct LowArgs {
 pub type Ask = fn(&str) -> Result<Vec<u8>, String>;
 
 /// The flags that say which way to go to the server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowRoute {
     pub ipv4: bool,
@@ -109,7 +110,7 @@ pub struct LowRoute {
 }
 
 /// The flags that only `wspipe cat` has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowCat {
     pub input: Option<Framing>,
@@ -128,7 +129,7 @@ pub struct LowCat {
 }
 
 /// The flags that only `wspipe pub`, `wspipe sub` and `wspipe rr` have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowClient {
     pub file: Option<PathBuf>,
@@ -168,69 +169,65 @@ impl LowArgs {
     ///
     /// # Errors
     /// A value that is not what its flag takes.
+    #[inline(never)]
     pub fn extract(command: Command, rewritten: Vec<OsString>) -> Result<LowArgs, UsageError> {
         // Marked values cannot be equal to a flag.
         let kind = rewritten.iter().rfind(|argument| *argument == "--binary" || *argument == "--text");
         let binary = kind.is_some_and(|kind| kind == "--binary");
         let mut args = Extract::new(command, rewritten);
-        let low = LowArgs {
-            command,
-            positionals: Vec::new(),
-            debug: args.times("--debug"),
-            quiet: args.has("--quiet"),
-            connect_timeout: args.last("--connect-timeout")?,
-            close_timeout: args.last("--close-timeout")?,
-            max_message: args.last("--max-message")?,
-            headers: args.all("--header")?,
-            subprotocols: args.all("--subprotocol")?,
-            origin: args.last("--origin")?,
-            proxy: args.last("--proxy")?,
-            no_proxy: args.last("--no-proxy")?,
-            tls: LowTls::extract(&mut args)?,
-            count: args.last("--count")?,
-            interval: args.last("--interval")?,
-            timeout: args.last("--timeout")?,
-            max_rtt: args.last("--max-rtt")?,
-            timing: args.last("--timing")?,
-            plot: args.last("--plot")?,
-            size: args.last("--size")?,
-            binary,
-            skip: args.last("--skip")?,
-            raw: args.has("--raw"),
-            null: args.has("--null"),
-            strict: args.has("--strict"),
-            max_retries: args.last("--max-retries")?,
-            route: LowRoute::extract(&mut args)?,
-            http: LowHttp::extract(&mut args)?,
-            cat: LowCat::extract(&mut args)?,
-            client: LowClient::extract(&mut args)?,
-            topics: args.all("--topic")?,
-            message: args.only("--message")?,
-            qos: args.last("--qos")?,
-            retain: args.has("--retain"),
-            username: args.last("--username")?,
-            password: args.last("--pw")?,
-            password_file: args.last("--password-file")?,
-            password_env: args.last("--password-env")?,
-            ask_password: args.has("--ask-password"),
-            version: args.last("--protocol-version")?,
-            keep_session: args.has("--disable-clean-session"),
-            session_expiry: args.last("--session-expiry-interval")?,
-            id: args.last("--id")?,
-            id_prefix: args.last("--id-prefix")?,
-            keepalive: args.last("--keepalive")?,
-            ack_timeout: args.last("--ack-timeout")?,
-            will_topic: args.last("--will-topic")?,
-            will_payload: args.last("--will-payload")?,
-            will_qos: args.last("--will-qos")?,
-            will_retain: args.has("--will-retain"),
-            will_delay_interval: args.last("--will-delay-interval")?,
-            ask: |_| Err("there is nobody to ask".to_owned()),
-            warnings: RefCell::default(),
-        };
+        let mut low = LowArgs { command, binary, ..LowArgs::default() };
+        low.debug = args.times("--debug");
+        low.quiet = args.has("--quiet");
+        args.take("--connect-timeout", &mut low.connect_timeout);
+        args.take("--close-timeout", &mut low.close_timeout);
+        args.take("--max-message", &mut low.max_message);
+        args.take("--header", &mut low.headers);
+        args.take("--subprotocol", &mut low.subprotocols);
+        args.take("--origin", &mut low.origin);
+        args.take("--proxy", &mut low.proxy);
+        args.take("--no-proxy", &mut low.no_proxy);
+        low.tls.take(&mut args);
+        args.take("--count", &mut low.count);
+        args.take("--interval", &mut low.interval);
+        args.take("--timeout", &mut low.timeout);
+        args.take("--max-rtt", &mut low.max_rtt);
+        args.take("--timing", &mut low.timing);
+        args.take("--plot", &mut low.plot);
+        args.take("--size", &mut low.size);
+        args.take("--skip", &mut low.skip);
+        low.raw = args.has("--raw");
+        low.null = args.has("--null");
+        low.strict = args.has("--strict");
+        args.take("--max-retries", &mut low.max_retries);
+        low.route.take(&mut args);
+        low.http.take(&mut args);
+        low.cat.take(&mut args);
+        low.client.take(&mut args);
+        args.take("--topic", &mut low.topics);
+        args.take_only("--message", &mut low.message);
+        args.take("--qos", &mut low.qos);
+        low.retain = args.has("--retain");
+        args.take("--username", &mut low.username);
+        args.take("--pw", &mut low.password);
+        args.take("--password-file", &mut low.password_file);
+        args.take("--password-env", &mut low.password_env);
+        low.ask_password = args.has("--ask-password");
+        args.take("--protocol-version", &mut low.version);
+        low.keep_session = args.has("--disable-clean-session");
+        args.take("--session-expiry-interval", &mut low.session_expiry);
+        args.take("--id", &mut low.id);
+        args.take("--id-prefix", &mut low.id_prefix);
+        args.take("--keepalive", &mut low.keepalive);
+        args.take("--ack-timeout", &mut low.ack_timeout);
+        args.take("--will-topic", &mut low.will_topic);
+        args.take("--will-payload", &mut low.will_payload);
+        args.take("--will-qos", &mut low.will_qos);
+        low.will_retain = args.has("--will-retain");
+        args.take("--will-delay-interval", &mut low.will_delay_interval);
         // Taken out; which of them holds was found above.
         let _ = (args.has("--binary"), args.has("--text"));
-        Ok(LowArgs { positionals: args.left_over()?, ..low })
+        low.positionals = args.finish()?;
+        Ok(low)
     }
 
     /// Keeps a warning for when there is a logger.
@@ -239,21 +236,20 @@ impl LowArgs {
     }
 
     /// The value of a flag, or the default that the table has for it.
-    ///
-    /// # Errors
-    /// None, if the table's defaults are what their flags take (a test sees to it).
-    pub fn or_default<T: FromArg>(&self, value: Option<T>, long: &'static str) -> Result<T, UsageError> {
-        if let Some(value) = value {
-            return Ok(value);
-        }
+    pub fn or_default<T: FromArg>(&self, value: Option<T>, long: &'static str) -> T {
+        // Invariant: the table's defaults are what their flags take (a test sees to it).
+        value.unwrap_or_else(|| T::from_arg(self.default_of(long)).expect("a default that is taken"))
+    }
+
+    fn default_of(&self, long: &'static str) -> &'static OsStr {
         let default = flags::by_long(self.command, long).and_then(|flag| flag.default);
-        let default = default.ok_or_else(|| UsageError::new(format!("{long} has no default")))?;
-        T::from_arg(OsStr::new(default)).map_err(|why| UsageError::new(format!("{long} {why}")))
+        // Invariant: only flags that have one are asked for it.
+        OsStr::new(default.expect("a default"))
     }
 }
 
 /// The flags of the upgrade request and its answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowHttp {
     pub auth: Option<Payload>,
@@ -264,181 +260,77 @@ pub struct LowHttp {
 }
 
 impl LowHttp {
-    fn extract(args: &mut Extract) -> Result<LowHttp, UsageError> {
-        Ok(LowHttp {
-            auth: args.last("--auth")?,
-            bearer_file: args.last("--bearer-file")?,
-            cookies: args.all("--cookie")?,
-            location: args.has("--location"),
-            max_redirects: args.last("--max-redirects")?,
-        })
+    fn take(&mut self, args: &mut Extract) {
+        args.take("--auth", &mut self.auth);
+        args.take("--bearer-file", &mut self.bearer_file);
+        args.take("--cookie", &mut self.cookies);
+        self.location = args.has("--location");
+        args.take("--max-redirects", &mut self.max_redirects);
     }
 }
 
 impl LowRoute {
-    fn extract(args: &mut Extract) -> Result<LowRoute, UsageError> {
-        Ok(LowRoute {
-            ipv4: args.has("--ipv4"),
-            ipv6: args.has("--ipv6"),
-            resolve: args.all("--resolve")?,
-            connect_to: args.all("--connect-to")?,
-            unix_socket: args.last("--unix-socket")?,
-            bind: args.last("--bind")?,
-        })
+    fn take(&mut self, args: &mut Extract) {
+        self.ipv4 = args.has("--ipv4");
+        self.ipv6 = args.has("--ipv6");
+        args.take("--resolve", &mut self.resolve);
+        args.take("--connect-to", &mut self.connect_to);
+        args.take("--unix-socket", &mut self.unix_socket);
+        args.take("--bind", &mut self.bind);
     }
 }
 
 impl LowCat {
-    fn extract(args: &mut Extract) -> Result<LowCat, UsageError> {
-        Ok(LowCat {
-            input: if args.command == Command::Cat { args.last("--in")? } else { None },
-            output: args.last("--out")?,
-            no_stdin: args.has("--no-stdin"),
-            one_message: args.has("--one-message"),
-            until: args.last("--until")?,
-            wait: args.last("--wait")?,
-            ping_interval: args.last("--ping-interval")?,
-            ping_timeout: args.last("--ping-timeout")?,
-            on_open: args.all("--on-open")?,
-            reconnect: args.has("--reconnect"),
-            close_status_code: args.last("--close-status-code")?,
-            close_reason: args.last("--close-reason")?,
-            echo: args.has("--echo"),
-        })
+    fn take(&mut self, args: &mut Extract) {
+        if args.command == Command::Cat {
+            args.take("--in", &mut self.input);
+        }
+        args.take("--out", &mut self.output);
+        self.no_stdin = args.has("--no-stdin");
+        self.one_message = args.has("--one-message");
+        args.take("--until", &mut self.until);
+        args.take("--wait", &mut self.wait);
+        args.take("--ping-interval", &mut self.ping_interval);
+        args.take("--ping-timeout", &mut self.ping_timeout);
+        args.take("--on-open", &mut self.on_open);
+        self.reconnect = args.has("--reconnect");
+        args.take("--close-status-code", &mut self.close_status_code);
+        args.take("--close-reason", &mut self.close_reason);
+        self.echo = args.has("--echo");
     }
 }
 
 impl LowClient {
-    fn extract(args: &mut Extract) -> Result<LowClient, UsageError> {
-        Ok(LowClient {
-            file: args.last("--file")?,
-            stdin_file: args.has("--stdin-file"),
-            stdin_line: args.has("--stdin-line"),
-            null_message: args.has("--null-message"),
-            input: args.last("--in")?,
-            topic_from_line: args.last("--topic-from-line")?,
-            repeat: args.last("--repeat")?,
-            repeat_delay: args.last("--repeat-delay")?,
-            max_inflight: args.last("--max-inflight")?,
-            progress: args.has("--progress"),
-            properties: property::gather(args.command, args.all(property::FLAG)?)?,
-            response_topic: args.last("--response-topic")?,
-            filter_out: args.all("--filter-out")?,
-            unsubscribe: args.all("--unsubscribe")?,
-            exit_after_suback: args.has("--exit-after-suback"),
-            no_retained: args.has("--no-retained"),
-            retained_only: args.has("--retained-only"),
-            remove_retained: args.has("--remove-retained"),
-            retain_as_published: args.has("--retain-as-published"),
-            retain_handling: args.last("--retain-handling")?,
-            no_local: args.has("--no-local"),
-            format: args.last("--format")?,
-            verbose: args.has("--verbose"),
-            json: args.has("--json"),
-            no_newline: args.has("--no-newline"),
-            watch: args.has("--watch"),
-            snapshot: args.last("--snapshot")?,
-            ready: args.last("--ready")?,
-            no_reconnect: args.has("--no-reconnect"),
-            retry_connect: args.has("--retry-connect"),
-        })
+    fn take(&mut self, args: &mut Extract) {
+        args.take("--file", &mut self.file);
+        self.stdin_file = args.has("--stdin-file");
+        self.stdin_line = args.has("--stdin-line");
+        self.null_message = args.has("--null-message");
+        args.take("--in", &mut self.input);
+        args.take("--topic-from-line", &mut self.topic_from_line);
+        args.take("--repeat", &mut self.repeat);
+        args.take("--repeat-delay", &mut self.repeat_delay);
+        args.take("--max-inflight", &mut self.max_inflight);
+        self.progress = args.has("--progress");
+        self.properties = args.properties();
+        args.take("--response-topic", &mut self.response_topic);
+        args.take("--filter-out", &mut self.filter_out);
+        args.take("--unsubscribe", &mut self.unsubscribe);
+        self.exit_after_suback = args.has("--exit-after-suback");
+        self.no_retained = args.has("--no-retained");
+        self.retained_only = args.has("--retained-only");
+        self.remove_retained = args.has("--remove-retained");
+        self.retain_as_published = args.has("--retain-as-published");
+        args.take("--retain-handling", &mut self.retain_handling);
+        self.no_local = args.has("--no-local");
+        args.take("--format", &mut self.format);
+        self.verbose = args.has("--verbose");
+        self.json = args.has("--json");
+        self.no_newline = args.has("--no-newline");
+        self.watch = args.has("--watch");
+        args.take("--snapshot", &mut self.snapshot);
+        args.take("--ready", &mut self.ready);
+        self.no_reconnect = args.has("--no-reconnect");
+        self.retry_connect = args.has("--retry-connect");
     }
-}
-
-/// pico-args moves all that stands behind what it takes out: 65,535 flags in one piece would take seconds.
-const PIECE: usize = 256;
-
-struct Extract {
-    command: Command,
-    /// The arguments, in order; no flag is parted from its value.
-    pieces: Vec<pico_args::Arguments>,
-}
-
-impl Extract {
-    fn new(command: Command, rewritten: Vec<OsString>) -> Extract {
-        let (mut pieces, mut piece) = (Vec::new(), Vec::new());
-        for argument in rewritten {
-            if piece.len() >= PIECE && unmarked(&argument).is_none() {
-                pieces.push(pico_args::Arguments::from_vec(std::mem::take(&mut piece)));
-            }
-            piece.push(argument);
-        }
-        pieces.push(pico_args::Arguments::from_vec(piece));
-        Extract { command, pieces }
-    }
-
-    fn has(&mut self, long: &'static str) -> bool {
-        self.times(long) > 0
-    }
-
-    fn times(&mut self, long: &'static str) -> usize {
-        let mut times = 0;
-        for piece in &mut self.pieces {
-            while piece.contains(long) {
-                times += 1;
-            }
-        }
-        times
-    }
-
-    /// Of several the last one holds, as an alias with a default of one's own needs it.
-    fn last<T: FromArg>(&mut self, long: &'static str) -> Result<Option<T>, UsageError> {
-        Ok(self.all(long)?.pop())
-    }
-
-    /// Given twice it would drop one of them; `mqtt` has one with a default.
-    fn only<T: FromArg>(&mut self, long: &'static str) -> Result<Option<T>, UsageError> {
-        let mut all = self.all(long)?;
-        if all.len() > 1 && self.command != Command::Mqtt {
-            return Err(self.explain(
-                long,
-                pico_args::Error::ArgumentParsingFailed {
-                    cause: "is given twice, and this publishes one message: -l publishes the lines of stdin"
-                        .into(),
-                },
-            ));
-        }
-        Ok(all.pop())
-    }
-
-    fn all<T: FromArg>(&mut self, long: &'static str) -> Result<Vec<T>, UsageError> {
-        let mut all = Vec::new();
-        for piece in &mut self.pieces {
-            match piece.values_from_os_str(long, marked_value) {
-                Ok(values) => all.extend(values),
-                Err(error) => return Err(self.explain(long, error)),
-            }
-        }
-        Ok(all)
-    }
-
-    fn explain(&self, long: &'static str, error: pico_args::Error) -> UsageError {
-        let cause = match error {
-            pico_args::Error::ArgumentParsingFailed { cause } => cause,
-            error => error.to_string(),
-        };
-        let Some(flag) = flags::by_long(self.command, long) else {
-            return UsageError::new(format!("{long} {cause}"));
-        };
-        let answer = match flag.not_a_url.unwrap_or("the URL stands by itself") {
-            answer if cause.contains("://") => format!(" ({answer})"),
-            _ => String::new(),
-        };
-        UsageError::new(format!("{} {cause}{answer}", flag.spelling(self.command)))
-    }
-
-    /// What nothing has asked for: the positionals.
-    fn left_over(self) -> Result<Vec<OsString>, UsageError> {
-        let positional = |argument: OsString| match unmarked(&argument) {
-            Some(value) => Ok(value.to_owned()),
-            // Only a flag that is in the table and not in `extract` above comes here.
-            None => Err(UsageError::new(format!("{} is not supported yet", argument.to_string_lossy()))),
-        };
-        self.pieces.into_iter().flat_map(pico_args::Arguments::finish).map(positional).collect()
-    }
-}
-
-fn marked_value<T: FromArg>(argument: &OsStr) -> Result<T, String> {
-    // The pass before puts a marked value behind every flag that has one.
-    T::from_arg(unmarked(argument).unwrap_or(argument))
 }

@@ -47,7 +47,7 @@ pub fn parse(
     args: impl Iterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, UsageError> {
-    parse_asking(args, env, |_| Err("there is nobody to ask".to_owned()))
+    parse_with(args, env, None)
 }
 
 /// The same with somebody to `ask` for a password.
@@ -59,9 +59,17 @@ pub fn parse_asking(
     env: &dyn Fn(&str) -> Option<OsString>,
     ask: Ask,
 ) -> Result<Invocation, UsageError> {
+    parse_with(args, env, Some(ask))
+}
+
+fn parse_with(
+    args: impl Iterator<Item = OsString>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    ask: Option<Ask>,
+) -> Result<Invocation, UsageError> {
     let mut args = args;
     let Some(first) = args.next() else {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "usage: wspipe COMMAND [OPTIONS] [URL]; commands: {}; see 'wspipe --help'",
             suggest::command_names()
         )));
@@ -79,7 +87,7 @@ pub fn parse_asking(
             let kinds: Vec<String> = rest.iter().map(|kind| kind.to_string_lossy().into_owned()).collect();
             generate::generate(&kinds).map(Invocation::Print)
         }
-        "-h" | "-V" | "--version" => Err(UsageError::new(format!("{first} stands alone"))),
+        "-h" | "-V" | "--version" => Err(UsageError::new(format_args!("{first} stands alone"))),
         first => match first.strip_prefix("--generate=") {
             Some(kind) if rest.is_empty() => generate::generate(&[kind.to_owned()]).map(Invocation::Print),
             _ => Err(suggest::unknown_command(first)),
@@ -91,7 +99,7 @@ fn run(
     command: Command,
     args: Vec<OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
-    ask: Ask,
+    ask: Option<Ask>,
 ) -> Result<Invocation, UsageError> {
     // mosquitto's -h takes a host: only alone it can be nothing but a question.
     if args.len() == 1 && args[0] == "-h" {
@@ -100,8 +108,9 @@ fn run(
     match rewrite::rewrite(command, args)? {
         Rewritten::Help => Ok(Invocation::Print(help::of(command, help::Length::Short))),
         Rewritten::Arguments(args) => {
-            let low = LowArgs { ask, ..LowArgs::extract(command, args)? };
-            decide::decide(low, env).map(Invocation::Run)
+            let mut low = LowArgs::extract(command, args)?;
+            low.ask = ask;
+            decide::decide(&low, env).map(Invocation::Run)
         }
     }
 }

@@ -165,7 +165,7 @@ pub fn incomplete(packet: &OsStr, name: Option<&OsStr>) -> UsageError {
         Some(name) if name == "user-property" => (name.to_string_lossy(), "NAME VALUE"),
         Some(name) => (name.to_string_lossy(), "VALUE"),
     };
-    UsageError::new(format!("-D/--property needs more values: -D {packet} {name} {values}"))
+    UsageError::new(format_args!("-D/--property needs more values: -D {packet} {name} {values}"))
 }
 
 /// The properties out of all values of all `-D`, one after the other.
@@ -202,14 +202,14 @@ fn read_packet(command: Command, argument: &OsStr) -> Result<Packet, UsageError>
             (None, None) => String::new(),
         };
         let text = shown(&text);
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "-D/--property takes a packet first (connect, publish, subscribe, unsubscribe, disconnect or will), \
              not {text}{meant}"
         )));
     };
     if !packet.is_of(command) {
-        let (name, packet, sent) = (command.name(), packet.name(), packet.name().to_uppercase());
-        return Err(UsageError::new(format!(
+        let (name, packet, sent) = (command.name(), packet.name(), packet.name().to_ascii_uppercase());
+        return Err(UsageError::new(format_args!(
             "-D {packet}: 'wspipe {name}' sends no {sent} that it could go with"
         )));
     }
@@ -222,7 +222,7 @@ fn read_name(packet: Packet, argument: &OsStr) -> Result<Name, UsageError> {
     let Some((_, name, packets)) = PROPERTIES.iter().find(|(name, ..)| *name == text) else {
         let text_shown = shown(&text);
         if OF_SERVERS.contains(&&*text) {
-            return Err(UsageError::new(format!("-D {of}: {text} is for a server to send")));
+            return Err(UsageError::new(format_args!("-D {of}: {text} is for a server to send")));
         }
         let names = PROPERTIES.iter().filter(|(_, _, packets)| packets.contains(&packet));
         let near = suggest::nearest(&text, names.clone().map(|(name, ..)| *name));
@@ -230,11 +230,11 @@ fn read_name(packet: Packet, argument: &OsStr) -> Result<Name, UsageError> {
             || format!("there are {}", names.map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")),
             |near| format!("did you mean {near}?"),
         );
-        return Err(UsageError::new(format!("-D {of}: no property {text_shown}: {meant}")));
+        return Err(UsageError::new(format_args!("-D {of}: no property {text_shown}: {meant}")));
     };
     if !packets.contains(&packet) {
         let packets: Vec<&str> = packets.iter().map(|packet| packet.name()).collect();
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "-D {of}: {text} is a property of {}, not of {of}",
             packets.join(" and ")
         )));

@@ -78,7 +78,7 @@ impl Pass {
             return Err(suggest::unknown_long(self.command, &name));
         };
         match value {
-            Some(_) if flag.value.is_none() => Err(UsageError::new(format!("{name} takes no value"))),
+            Some(_) if flag.value.is_none() => Err(UsageError::new(format_args!("{name} takes no value"))),
             Some(value) => self.push_value(flag, OsStr::from_bytes(value)),
             None => self.push_with_next(flag),
         }
@@ -92,7 +92,7 @@ impl Pass {
             if letter == '=' && at > 1 {
                 // Behind a letter with a value it would be part of the value.
                 let switch = String::from_utf8_lossy(&bytes[at - 1..at]);
-                return Err(UsageError::new(format!("-{switch} takes no value")));
+                return Err(UsageError::new(format_args!("-{switch} takes no value")));
             }
             let Some(flag) = flags::by_letter(self.command, letter) else {
                 return Err(suggest::unknown_letter(self.command, &argument.to_string_lossy(), at));
@@ -117,7 +117,7 @@ impl Pass {
         let Some(value) = self.rest.next() else {
             let spelling = flag.spelling(self.command);
             let meant = flag.not_a_url.map(|answer| format!(" ({answer})")).unwrap_or_default();
-            return Err(UsageError::new(format!("{spelling} needs a value: {name}{meant}")));
+            return Err(UsageError::new(format_args!("{spelling} needs a value: {name}{meant}")));
         };
         self.push_value(flag, &value)
     }

@@ -19,18 +19,18 @@ pub fn unknown_long(command: Command, name: &str) -> UsageError {
     let name_shown = shown(name);
     let what = format!("unknown option {}", name_shown.trim_matches('\''));
     if let Some(answer) = elsewhere(command, name) {
-        return UsageError::new(format!("{what}: {answer}"));
+        return UsageError::new(format_args!("{what}: {answer}"));
     }
     if let Some(owners) = owners(|other| flags::by_long(other, name).is_some()) {
-        return UsageError::new(format!(
+        return UsageError::new(format_args!(
             "{what}: it belongs to {owners}, not to 'wspipe {}'",
             command.name()
         ));
     }
     let names = flags::of(command).flat_map(|flag| flag.aliases.iter().copied().chain([flag.long]));
     match nearest(name, names) {
-        Some(near) => UsageError::new(format!("{what}: did you mean {near}?")),
-        None => UsageError::new(format!("{what} (see 'wspipe {} --help')", command.name())),
+        Some(near) => UsageError::new(format_args!("{what}: did you mean {near}?")),
+        None => UsageError::new(format_args!("{what} (see 'wspipe {} --help')", command.name())),
     }
 }
 
@@ -49,16 +49,16 @@ pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError
     // Its value may be a secret, and is not shown.
     let name = dashed.split('=').next().unwrap_or(&dashed);
     if flags::by_long(command, name).is_some() {
-        return UsageError::new(format!("{what}: did you mean {name}, with two dashes?"));
+        return UsageError::new(format_args!("{what}: did you mean {name}, with two dashes?"));
     }
     if let Some(answer) = elsewhere(command, &spelling) {
-        return UsageError::new(format!("{what}: {answer}"));
+        return UsageError::new(format_args!("{what}: {answer}"));
     }
     if command == Command::Echo && letter.is_ascii_digit() {
-        return UsageError::new(format!("{what} ({DASHES})"));
+        return UsageError::new(format_args!("{what} ({DASHES})"));
     }
     if let Some(owners) = owners(|other| flags::by_letter(other, letter).is_some()) {
-        return UsageError::new(format!(
+        return UsageError::new(format_args!(
             "{what}: it belongs to {owners}, not to 'wspipe {}'",
             command.name()
         ));
@@ -66,26 +66,26 @@ pub fn unknown_letter(command: Command, argument: &str, at: usize) -> UsageError
     let other_case =
         if letter.is_uppercase() { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() };
     if let Some(flag) = flags::by_letter(command, other_case) {
-        return UsageError::new(format!("{what}: did you mean {}?", flag.spelling(command)));
+        return UsageError::new(format_args!("{what}: did you mean {}?", flag.spelling(command)));
     }
     if command == Command::Echo {
-        return UsageError::new(format!("{what} ({DASHES})"));
+        return UsageError::new(format_args!("{what} ({DASHES})"));
     }
-    UsageError::new(format!("{what} (see 'wspipe {} --help')", command.name()))
+    UsageError::new(format_args!("{what} (see 'wspipe {} --help')", command.name()))
 }
 
 /// A first argument that is no command.
 pub fn unknown_command(name: &str) -> UsageError {
     let commands = command_names();
     if name.contains("://") {
-        return UsageError::new(format!(
+        return UsageError::new(format_args!(
             "a command stands before the URL: one of {commands}, as in wspipe echo URL"
         ));
     }
     if name.starts_with('-') {
         let name_shown = shown(name);
         let flag = name_shown.trim_matches('\'');
-        return UsageError::new(format!(
+        return UsageError::new(format_args!(
             "options stand after a command, {flag} is before it: one of {commands}"
         ));
     }
@@ -94,8 +94,8 @@ pub fn unknown_command(name: &str) -> UsageError {
     // publish, subscribe
     let longer = names().find(|short| name.starts_with(short));
     match longer.or_else(|| nearest(name, names().chain(["help"]))) {
-        Some(near) => UsageError::new(format!("{what}: did you mean '{near}'?")),
-        None => UsageError::new(format!("{what}: the commands are {commands} (see 'wspipe --help')")),
+        Some(near) => UsageError::new(format_args!("{what}: did you mean '{near}'?")),
+        None => UsageError::new(format_args!("{what}: the commands are {commands} (see 'wspipe --help')")),
     }
 }
 

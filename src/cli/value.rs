@@ -6,16 +6,17 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     str::FromStr,
-    time::Duration,
 };
 
 use bytes::Bytes;
 
-use super::error::shown;
+use super::error::{shown, shown_os};
 use crate::config::{Framing, QoS, Ready, Source, TimingFormat, Version};
 
+mod time;
 mod tls;
 
+pub use time::{Milliseconds, Seconds, Wait};
 pub use tls::{Protocol, Version as TlsVersion};
 
 /// A value that an argument can be.
@@ -25,21 +26,9 @@ pub trait FromArg: Sized {
     fn from_arg(argument: &OsStr) -> Result<Self, String>;
 }
 
-/// Seconds, with a fraction if need be, up to a year.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seconds(pub Duration);
-
-/// Milliseconds above 0, with a fraction if need be, up to a year.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Milliseconds(pub Duration);
-
 /// The format of `--timing`; none where the flag stands alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing(pub Option<TimingFormat>);
-
-/// Seconds, or `inf` for no end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wait(pub Option<Duration>);
 
 /// Bytes, with a suffix k, M or G if need be, up to 4G.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +63,7 @@ pub struct RetainHandling(pub u8);
 pub struct Separator(pub String);
 
 fn utf8(argument: &OsStr) -> Result<&str, String> {
-    argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown(&argument.to_string_lossy())))
+    argument.to_str().ok_or_else(|| format!("{} is not UTF-8", shown_os(argument)))
 }
 
 fn whole<T: FromStr + Display + PartialOrd>(argument: &OsStr, lowest: T, highest: T) -> Result<T, String> {
@@ -132,36 +121,6 @@ impl FromArg for u16 {
     }
 }
 
-/// The longest time that can be given: a year, in seconds.
-const YEAR: f64 = 31_536_000.0;
-
-/// f64 also takes "inf", "nan", "1e9" and signs: none of them is a time here.
-fn time(text: &str) -> Option<f64> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text.parse().ok().filter(|_| plain)
-}
-
-impl FromArg for Seconds {
-    fn from_arg(argument: &OsStr) -> Result<Self, String> {
-        let text = utf8(argument)?;
-        match time(text) {
-            Some(seconds) if seconds <= YEAR => Ok(Seconds(Duration::from_secs_f64(seconds))),
-            _ => Err(format!("takes a number of seconds from 0 to {YEAR}, not {}", shown(text))),
-        }
-    }
-}
-
-impl FromArg for Milliseconds {
-    fn from_arg(argument: &OsStr) -> Result<Self, String> {
-        let text = utf8(argument)?;
-        let time = time(text).filter(|ms| *ms <= YEAR * 1e3).map(|ms| Duration::from_secs_f64(ms / 1e3));
-        match time {
-            Some(time) if !time.is_zero() => Ok(Milliseconds(time)),
-            _ => Err(format!("takes a number of milliseconds above 0, not {}", shown(text))),
-        }
-    }
-}
-
 impl FromArg for Timing {
     fn from_arg(argument: &OsStr) -> Result<Self, String> {
         let text = utf8(argument)?;
@@ -170,19 +129,6 @@ impl FromArg for Timing {
             "text" => Ok(Timing(Some(TimingFormat::Text))),
             "json" => Ok(Timing(Some(TimingFormat::Json))),
             _ => Err(format!("takes text or json, not {}", shown(text))),
-        }
-    }
-}
-
-impl FromArg for Wait {
-    fn from_arg(argument: &OsStr) -> Result<Self, String> {
-        let text = utf8(argument)?;
-        if text == "inf" {
-            return Ok(Wait(None));
-        }
-        match Seconds::from_arg(argument) {
-            Ok(Seconds(duration)) => Ok(Wait(Some(duration))),
-            Err(_) => Err(format!("takes a number of seconds from 0 to {YEAR} or inf, not {}", shown(text))),
         }
     }
 }
@@ -306,7 +252,7 @@ impl FromArg for Ready {
             Ok(fd) => Ok(Ready::Fd(fd)),
             Err(_) => Err(format!(
                 "takes FILE or fd:N with N from 3 (as in --ready fd:3 3> FILE), not {}",
-                shown(&argument.to_string_lossy())
+                shown_os(argument)
             )),
         }
     }

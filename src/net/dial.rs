@@ -37,21 +37,21 @@ pub(super) struct Dial {
 impl Dial {
     /// Attempts from the local address `from`, which must be of the addresses' family, or from any. An address
     /// that is there twice is tried once: never two attempts to one address (RFC 6455 section 4.1).
-    pub(super) fn new(mut addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
-        let mut seen: Vec<SocketAddr> = Vec::new();
-        addresses.retain(|address| {
-            let new = !seen.contains(address);
-            seen.extend(new.then_some(*address));
-            new
-        });
+    pub(super) fn new(addresses: Vec<SocketAddr>, from: Option<IpAddr>, now: Instant) -> Dial {
+        let mut order = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            if !order.contains(&address) {
+                order.push(address);
+            }
+        }
         Dial {
-            waiting: addresses.iter().copied().collect(),
+            waiting: order.iter().copied().collect(),
             running: Vec::new(),
             failed: Vec::new(),
             from,
             next_at: now,
             hurry: false,
-            order: addresses,
+            order,
         }
     }
 

@@ -15,7 +15,6 @@ type Answer = Result<Vec<SocketAddr>, String>;
 /// A lookup under way. Dropping it abandons the lookup: getaddrinfo(3) cannot be cancelled, so it runs in a
 /// thread of its own that nobody waits for.
 pub(crate) struct Lookup {
-    /// None once the answer was taken.
     thread: Option<JoinHandle<Answer>>,
     wake: UnixStream,
 }
@@ -53,26 +52,22 @@ impl Lookup {
         let (wake, hold) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         let thread = thread::Builder::new().name(String::from("resolve")).spawn(move || {
-            let answer = lookup().map_err(|error| lookup_text(&error));
-            // End of stream wakes the loop, whatever happened above.
-            drop(hold);
-            answer
+            // Its end of stream wakes the loop, whatever happens here.
+            let _hold = hold;
+            lookup().map_err(|error| lookup_text(&error))
         })?;
         Ok(Lookup { thread: Some(thread), wake })
     }
 
     /// The answer, if it is there.
     pub(crate) fn take(&mut self) -> Option<Answer> {
-        let pending = self.wake.read(&mut [0; 8]).is_err();
-        if pending {
-            return None;
-        }
-        // All that this waits for is that the thread ends.
-        Some(match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(Ok(addresses))) if addresses.is_empty() => Err(String::from("no addresses")),
-            Some(Ok(Ok(addresses))) => Ok(interleave(addresses)),
-            Some(Ok(Err(why))) => Err(why),
-            Some(Err(_)) | None => Err(String::from("the lookup failed")),
+        // At the end of the stream the thread has nothing left to do but to end.
+        let Ok(0) = self.wake.read(&mut [0; 8]) else { return None };
+        Some(match self.thread.take()?.join() {
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(String::from("no addresses")),
+            Ok(Ok(addresses)) => Ok(interleave(addresses)),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err(String::from("the lookup failed")),
         })
     }
 }

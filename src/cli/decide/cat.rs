@@ -4,11 +4,11 @@ use std::{ffi::OsStr, fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path, t
 
 use bytes::Bytes;
 
-use super::{DEFAULT_URL, Env, at_most, url_text, websocket};
+use super::{DEFAULT_URL, Env, at_most, given, url_text, websocket};
 use crate::{
     cli::{
         command::Command,
-        error::{UsageError, shown},
+        error::{UsageError, shown_os},
         flags,
         low::LowArgs,
         value::{Payload, Seconds, Wait},
@@ -29,10 +29,11 @@ const LARGEST_FILE: u64 = 64 << 20;
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL, a file that cannot be read.
+#[inline(never)]
 pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     at_most(low, 1, "a URL; messages come from stdin and from --on-open")?;
     let Some(url) = low.positionals.first() else {
-        return Err(UsageError::new(format!("there is no URL, as in: wspipe cat {DEFAULT_URL}")));
+        return Err(UsageError::new(format_args!("there is no URL, as in: wspipe cat {DEFAULT_URL}")));
     };
     let endpoint = websocket(low, url_text(url, Command::Cat)?, env)?;
     needs(low)?;
@@ -42,7 +43,7 @@ pub fn cat(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         Some(Wait(quiet)) => quiet,
         // Something else says when it is over.
         None if low.cat.no_stdin || low.cat.echo || count.is_some() || until.is_some() => None,
-        None => low.or_default(low.cat.wait, "--wait")?.0,
+        None => low.or_default(low.cat.wait, "--wait").0,
     };
     let cat = Cat {
         input,
@@ -78,16 +79,16 @@ fn needs(low: &LowArgs) -> Result<(), UsageError> {
     if !low.cat.echo {
         return Ok(());
     }
-    let beside = [
+    let beside = given(&[
         (low.cat.input.is_some(), "--in"),
         (low.cat.output.is_some(), "--out"),
         (low.null, "-0/--null"),
         (low.cat.no_stdin, "--no-stdin"),
         (low.strict, "--strict"),
         (low.raw, "--raw"),
-    ];
-    match beside.iter().find(|(given, _)| *given) {
-        Some((_, name)) => Err(UsageError::new(format!(
+    ]);
+    match beside.first() {
+        Some(name) => Err(UsageError::new(format_args!(
             "--echo goes without {name}: it reads no stdin and prints nothing on stdout"
         ))),
         None => Ok(()),
@@ -102,8 +103,8 @@ fn framings(low: &LowArgs) -> Result<(Framing, Framing), UsageError> {
         ));
     }
     let null = low.null.then_some(Framing::Null);
-    let input = low.or_default(low.cat.input.or(null), "--in")?;
-    let output = low.or_default(low.cat.output.or(null), "--out")?;
+    let input = low.or_default(low.cat.input.or(null), "--in");
+    let output = low.or_default(low.cat.output.or(null), "--out");
     if input == Framing::Json && low.binary {
         return Err(UsageError::new("--in json goes without -b/--binary: each line says its own type"));
     }
@@ -143,7 +144,9 @@ fn limit(value: Option<Seconds>, long: &'static str) -> Result<Option<Duration>,
         Some(Seconds(Duration::ZERO)) => {
             let spelling = flags::by_long(Command::Cat, long).map(|flag| flag.spelling(Command::Cat));
             let spelling = spelling.unwrap_or_else(|| long.to_owned());
-            Err(UsageError::new(format!("{spelling} takes more than 0 seconds; without it there is none")))
+            Err(UsageError::new(format_args!(
+                "{spelling} takes more than 0 seconds; without it there is none"
+            )))
         }
         value => Ok(value.map(|Seconds(duration)| duration)),
     }
@@ -152,9 +155,9 @@ fn limit(value: Option<Seconds>, long: &'static str) -> Result<Option<Duration>,
 /// Codes that may stand in a Close frame (RFC 6455 section 7.4 and IANA's registry). 1004, 1005, 1006
 /// and 1015 never do.
 fn close_code(low: &LowArgs) -> Result<u16, UsageError> {
-    match low.or_default(low.cat.close_status_code, "--close-status-code")? {
+    match low.or_default(low.cat.close_status_code, "--close-status-code") {
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(code),
-        code => Err(UsageError::new(format!(
+        code => Err(UsageError::new(format_args!(
             "--close-status-code takes 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4), \
              not '{code}'"
         ))),
@@ -164,7 +167,7 @@ fn close_code(low: &LowArgs) -> Result<u16, UsageError> {
 fn close_reason(low: &LowArgs) -> Result<String, UsageError> {
     let reason = low.cat.close_reason.clone().unwrap_or_default();
     if reason.len() > LONGEST_REASON {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "--close-reason takes at most {LONGEST_REASON} bytes (RFC 6455 section 5.5), not {}",
             reason.len()
         )));
@@ -186,20 +189,20 @@ fn opening(argument: &Bytes, binary: bool) -> Result<Bytes, UsageError> {
         let text = if argument.starts_with(b"@") { argument.slice(1..) } else { argument.clone() };
         if !is_sound(&text) {
             // It may hold a token, so that it is not shown.
-            return Err(UsageError::new(format!("--on-open: the text is {why}")));
+            return Err(UsageError::new(format_args!("--on-open: the text is {why}")));
         }
         return Ok(text);
     };
     if matches!(file, b"" | b"-") {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "--on-open takes TEXT or @FILE, not '@{}' (stdin is sent after it anyway; @@ begins a text with '@')",
             String::from_utf8_lossy(file)
         )));
     }
     let path = Path::new(OsStr::from_bytes(file));
     let fail = |why: &str| {
-        let path = shown(&path.to_string_lossy());
-        UsageError::with_status(26, format!("--on-open @FILE: {path}: {why}"))
+        let path = shown_os(path);
+        UsageError::with_status(26, format_args!("--on-open @FILE: {path}: {why}"))
     };
     let content = read(path).map_err(|error| fail(&error.to_string()))?;
     if content.len() as u64 > LARGEST_FILE {

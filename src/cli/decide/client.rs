@@ -4,11 +4,11 @@ use std::{fs::File, io::Read, path::Path, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Env, at_most, mqtt::mqtt, mqtt_endpoint, property::Properties, url_text};
+use super::{Env, at_most, given, mqtt::mqtt, mqtt_endpoint, property::Properties, url_text};
 use crate::{
     cli::{
         command::Command,
-        error::{UsageError, shown},
+        error::{UsageError, shown, shown_os},
         flags,
         low::LowArgs,
         value::{Payload, Seconds, Separator},
@@ -36,7 +36,7 @@ pub fn connection(
     at_most(low, 1, takes)?;
     let Some(url) = low.positionals.first() else {
         let (name, example) = (low.command.name(), example(low.command));
-        return Err(UsageError::new(format!("there is no URL, as in: wspipe {name} {example}")));
+        return Err(UsageError::new(format_args!("there is no URL, as in: wspipe {name} {example}")));
     };
     let (mut endpoint, userinfo) = mqtt_endpoint(low, url_text(url, low.command)?, env)?;
     let mqtt = mqtt(low, userinfo, env, properties)?;
@@ -79,7 +79,7 @@ pub fn source(low: &LowArgs) -> Result<Source, UsageError> {
     let lines = client.topic_from_line.is_some();
     // For rr -0 says how the lines end and begin, not that there are some.
     let null = low.null && low.command == Command::Pub;
-    let given = [
+    let given = given(&[
         (low.message.is_some(), "-m/--message"),
         (client.file.is_some(), "-f/--file"),
         (client.stdin_file, "-s/--stdin-file"),
@@ -88,10 +88,11 @@ pub fn source(low: &LowArgs) -> Result<Source, UsageError> {
         (null && (!client.stdin_line || lines), "-0/--null"),
         (client.input.is_some(), "--in"),
         (lines, "--topic-from-line"),
-    ];
-    let mut given = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name);
-    if let (Some(one), Some(other)) = (given.next(), given.next()) {
-        return Err(UsageError::new(format!("{one} and {other} contradict each other: say one of them")));
+    ]);
+    if let [one, other, ..] = given[..] {
+        return Err(UsageError::new(format_args!(
+            "{one} and {other} contradict each other: say one of them"
+        )));
     }
     if let Some(Payload(message)) = &low.message {
         return Ok(Source::Message(message.clone()));
@@ -127,9 +128,7 @@ fn read(path: &Path) -> Result<Bytes, UsageError> {
             "-f takes the name of a file, not '-': -s sends all of stdin (./- is a file)",
         ));
     }
-    let fail = |why: &str| {
-        UsageError::with_status(26, format!("-f/--file {}: {why}", shown(&path.to_string_lossy())))
-    };
+    let fail = |why: &str| UsageError::with_status(26, format_args!("-f/--file {}: {why}", shown_os(path)));
     let mut content = Vec::new();
     // One byte more is enough to see that it has too many.
     File::open(path)
@@ -156,7 +155,7 @@ pub fn output(low: &LowArgs) -> Result<Output, UsageError> {
         // As with mosquitto, -F goes before -v.
         (false, Some(format), _) => {
             check_format(format)
-                .map_err(|why| UsageError::new(format!("-F/--format {}: {why}", shown(format))))?;
+                .map_err(|why| UsageError::new(format_args!("-F/--format {}: {why}", shown(format))))?;
             Shape::Format(format.clone())
         }
         (false, None, true) => Shape::Verbose,
@@ -180,7 +179,9 @@ pub fn limit(low: &LowArgs, value: Option<Seconds>, long: &str) -> Result<Option
     match value {
         Some(Seconds(Duration::ZERO)) => {
             let spelling = spelling(low.command, long);
-            Err(UsageError::new(format!("{spelling} takes more than 0 seconds; without it there is none")))
+            Err(UsageError::new(format_args!(
+                "{spelling} takes more than 0 seconds; without it there is none"
+            )))
         }
         value => Ok(value.map(|Seconds(duration)| duration)),
     }
@@ -193,7 +194,7 @@ pub fn at_least_1<T: From<u8> + PartialEq>(
     long: &str,
 ) -> Result<Option<T>, UsageError> {
     if value == Some(T::from(0)) {
-        return Err(UsageError::new(format!("{} takes at least 1, not 0", spelling(low.command, long))));
+        return Err(UsageError::new(format_args!("{} takes at least 1, not 0", spelling(low.command, long))));
     }
     Ok(value)
 }

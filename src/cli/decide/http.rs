@@ -2,7 +2,7 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use super::{Env, secret};
+use super::{Env, given, secret};
 use crate::{
     cli::{
         command::Command,
@@ -33,13 +33,13 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
         let once = ["host", "authorization", "origin", "user-agent", "cookie"];
         let once = once.iter().any(|once| name.eq_ignore_ascii_case(once));
         if once && has(&headers, name) {
-            return Err(UsageError::new(format!("-H/--header: {name} is given twice")));
+            return Err(UsageError::new(format_args!("-H/--header: {name} is given twice")));
         }
         headers.push((name.clone(), value.clone()));
     }
     let is_removed = |name: &str| removed.iter().any(|other| other.eq_ignore_ascii_case(name));
     if let Some((name, _)) = headers.iter().find(|(name, _)| is_removed(name)) {
-        return Err(UsageError::new(format!("-H '{name}: ...' and -H '{name}:' contradict each other")));
+        return Err(UsageError::new(format_args!("-H '{name}: ...' and -H '{name}:' contradict each other")));
     }
     if is_removed("host") {
         return Err(UsageError::new("-H 'Host:': HTTP/1.1 has no request without it (RFC 9112 section 3.2)"));
@@ -52,8 +52,8 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
         if has(&headers, "origin") {
             return Err(UsageError::new("--origin and -H 'Origin: ...' say the same: one is enough"));
         }
-        let value =
-            header_value(origin).map_err(|why| UsageError::new(format!("the value of --origin {why}")))?;
+        let value = header_value(origin)
+            .map_err(|why| UsageError::new(format_args!("the value of --origin {why}")))?;
         headers.push(("Origin".to_owned(), value));
     }
     let userinfo = userinfo.filter(|_| !is_removed("authorization"));
@@ -81,14 +81,13 @@ fn authorization(
     by_header: bool,
     env: Env<'_>,
 ) -> Result<Option<String>, UsageError> {
-    let given = [
+    let given = given(&[
         (by_header, "-H 'Authorization: ...'"),
         (low.http.auth.is_some(), "--auth"),
         (low.http.bearer_file.is_some(), "--bearer-file"),
-    ];
-    let given: Vec<&str> = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect();
+    ]);
     if given.len() > 1 {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{} contradict each other: say one of them",
             given.join(" and ")
         )));
@@ -136,7 +135,7 @@ fn authorization(
 /// HTTP Basic authentication (RFC 7617) of `USER:PASSWORD`.
 fn basic(what: &str, pair: &[u8]) -> Result<Option<String>, UsageError> {
     if pair.iter().any(u8::is_ascii_control) {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{what}: HTTP Basic authentication cannot send control characters"
         )));
     }
@@ -145,7 +144,7 @@ fn basic(what: &str, pair: &[u8]) -> Result<Option<String>, UsageError> {
 
 /// What only an HTTP request can have: refused where there is none.
 pub fn none(low: &LowArgs, scheme: Scheme) -> Result<(), UsageError> {
-    let given = [
+    let given = given(&[
         (!low.headers.is_empty(), "-H/--header"),
         (low.origin.is_some(), "--origin"),
         (low.http.auth.is_some(), "--auth"),
@@ -153,11 +152,11 @@ pub fn none(low: &LowArgs, scheme: Scheme) -> Result<(), UsageError> {
         (!low.http.cookies.is_empty(), "--cookie"),
         (low.http.location, "--location"),
         (low.http.max_redirects.is_some(), "--max-redirects"),
-    ];
-    match given.into_iter().find(|(given, _)| *given) {
-        Some((_, name)) => {
-            Err(UsageError::new(format!("{name} is for ws:// and wss://: {scheme}:// has no HTTP request")))
-        }
+    ]);
+    match given.first() {
+        Some(name) => Err(UsageError::new(format_args!(
+            "{name} is for ws:// and wss://: {scheme}:// has no HTTP request"
+        ))),
         None => Ok(()),
     }
 }
@@ -167,7 +166,7 @@ pub fn redirects(low: &LowArgs) -> Result<Option<u32>, UsageError> {
     match (low.http.location, low.http.max_redirects) {
         (false, None) => Ok(None),
         (false, Some(_)) => Err(UsageError::new("--max-redirects needs --location")),
-        (true, given) => low.or_default(given, "--max-redirects").map(Some),
+        (true, given) => Ok(Some(low.or_default(given, "--max-redirects"))),
     }
 }
 
@@ -177,7 +176,7 @@ pub fn subprotocols(low: &LowArgs) -> Result<Vec<String>, UsageError> {
     for name in &low.subprotocols {
         if names.contains(&name.0) {
             let name = &name.0;
-            return Err(UsageError::new(format!("--subprotocol {name} is given twice")));
+            return Err(UsageError::new(format_args!("--subprotocol {name} is given twice")));
         }
         names.push(name.0.clone());
     }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use bytes::Bytes;
 
-use super::{Env, check_topic, positive, property::Properties, secret};
+use super::{Env, check_topic, given, positive, property::Properties, secret};
 use crate::{
     cli::{
         command::Command,
@@ -48,7 +48,7 @@ pub fn mqtt(
         client_id,
         keep_session: low.keep_session,
         session_expiry,
-        keep_alive: low.or_default(low.keepalive, "--keepalive")?,
+        keep_alive: low.or_default(low.keepalive, "--keepalive"),
         username,
         password,
         will,
@@ -63,7 +63,7 @@ pub fn mqtt(
 /// -V, or 5.0 where something needs it.
 fn version(low: &LowArgs, password_alone: bool) -> Result<Option<Version>, UsageError> {
     let client = &low.client;
-    let needs_5 = [
+    let needs_5 = given(&[
         (low.session_expiry.is_some(), "-x/--session-expiry-interval"),
         (!client.properties.is_empty(), "-D/--property"),
         (client.no_local, "--no-local"),
@@ -72,11 +72,10 @@ fn version(low: &LowArgs, password_alone: bool) -> Result<Option<Version>, Usage
         (low.will_delay_interval.is_some(), "--will-delay-interval"),
         (password_alone, "a password without a user name"),
         (low.command == Command::Rr, "'wspipe rr'"),
-    ];
-    let needs_5 = needs_5.into_iter().find(|(given, _)| *given).map(|(_, what)| what);
-    match (low.version, needs_5) {
+    ]);
+    match (low.version, needs_5.first()) {
         (Some(Version::V311), Some(what)) => {
-            Err(UsageError::new(format!("{what} needs MQTT 5.0: not with -V 311")))
+            Err(UsageError::new(format_args!("{what} needs MQTT 5.0: not with -V 311")))
         }
         // Falling back to 3.1.1 would drop what was asked for.
         (None, Some(_)) => Ok(Some(Version::V5)),
@@ -164,15 +163,15 @@ fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, Usag
     let will = std::mem::replace(&mut properties.will, no_properties());
     let has_properties = will != no_properties();
     let Some(topic) = &low.will_topic else {
-        let given = [
+        let given = given(&[
             (low.will_payload.is_some(), "--will-payload"),
             (low.will_qos.is_some(), "--will-qos"),
             (low.will_retain, "--will-retain"),
             (low.will_delay_interval.is_some(), "--will-delay-interval"),
             (has_properties || properties.will_delay.is_some(), "-D will"),
-        ];
-        return match given.into_iter().find(|(given, _)| *given) {
-            Some((_, name)) => Err(UsageError::new(format!("{name} needs --will-topic"))),
+        ]);
+        return match given.first() {
+            Some(name) => Err(UsageError::new(format_args!("{name} needs --will-topic"))),
             None => Ok(None),
         };
     };
@@ -189,7 +188,7 @@ fn will(low: &LowArgs, properties: &mut Properties) -> Result<Option<Will>, Usag
             "-D will payload-format-indicator 1 says that the payload is UTF-8, and it is not",
         ));
     }
-    let qos: QoS = low.or_default(low.will_qos, "--will-qos")?;
+    let qos: QoS = low.or_default(low.will_qos, "--will-qos");
     Ok(Some(Will {
         topic: topic.clone(),
         payload,
@@ -204,5 +203,5 @@ fn field(what: &str, bytes: &[u8]) -> Result<(), UsageError> {
     if bytes.len() <= MQTT_FIELD {
         return Ok(());
     }
-    Err(UsageError::new(format!("{what} has {} bytes: MQTT takes at most {MQTT_FIELD}", bytes.len())))
+    Err(UsageError::new(format_args!("{what} has {} bytes: MQTT takes at most {MQTT_FIELD}", bytes.len())))
 }

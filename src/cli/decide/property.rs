@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{check_topic, mqtt::MQTT_FIELD};
 use crate::{
     cli::{
-        error::{UsageError, shown},
+        error::{UsageError, shown_os},
         low::LowArgs,
         property::{Name, Packet, Property},
         value::{Expiry, FromArg},
@@ -61,7 +61,7 @@ pub fn properties(low: &LowArgs) -> Result<Properties, UsageError> {
         will_delay: None,
     };
     for property in &low.client.properties {
-        all.take(property).map_err(|why| UsageError::new(format!("-D {} {why}", spelling(property))))?;
+        all.take(property).map_err(|why| UsageError::new(format_args!("-D {} {why}", spelling(property))))?;
     }
     if all.connect.authentication_data.is_some() && all.connect.authentication_method.is_none() {
         return Err(UsageError::new(
@@ -143,10 +143,7 @@ fn set<T>(place: &mut Option<T>, value: Result<T, String>) -> Result<(), String>
 fn within(value: &OsStr, lowest: u32, highest: u32) -> Result<u32, String> {
     match u32::from_arg(value) {
         Ok(number) if (lowest..=highest).contains(&number) => Ok(number),
-        _ => Err(format!(
-            "takes a whole number from {lowest} to {highest}, not {}",
-            shown(&value.to_string_lossy())
-        )),
+        _ => Err(format!("takes a whole number from {lowest} to {highest}, not {}", shown_os(value))),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 /// The rules, checked as far as they concern `url`: a variable that is for other URLs may hold anything.
 pub fn rules(low: &LowArgs, env: Env<'_>, url: &Url) -> Result<ProxyRules, UsageError> {
     if let Some(text) = low.proxy.as_deref().filter(|text| !text.is_empty()) {
-        Proxy::parse(text).map_err(|why| UsageError::new(format!("--proxy {}: {why}", shown(text))))?;
+        Proxy::parse(text).map_err(|why| UsageError::new(format_args!("--proxy {}: {why}", shown(text))))?;
     }
     if low.route.unix_socket.is_some() {
         return match &low.proxy {
@@ -28,7 +28,7 @@ pub fn rules(low: &LowArgs, env: Env<'_>, url: &Url) -> Result<ProxyRules, Usage
         };
     }
     if let Some(wrong) = low.no_proxy.as_deref().and_then(|list| NoProxy::parse(list).1.into_iter().next()) {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "--no-proxy: {} is no name, address or network (ADDRESS/BITS)",
             shown(&wrong)
         )));

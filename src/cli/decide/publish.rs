@@ -14,6 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL or topic, a file that cannot be read.
+#[inline(never)]
 pub fn publish(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let mut properties = properties(low)?;
     let (endpoint, mqtt) = connection(low, env, &mut properties)?;
@@ -38,10 +39,10 @@ pub fn publish(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         mqtt,
         reconnect: reconnect(low, source.is_stream())?,
         topics: low.topics.clone(),
-        qos: low.or_default(low.qos, "--qos")?,
+        qos: low.or_default(low.qos, "--qos"),
         retain: low.retain,
-        repeat: low.or_default(repeat, "--repeat")?,
-        repeat_delay: low.or_default(low.client.repeat_delay, "--repeat-delay")?.0,
+        repeat: low.or_default(repeat, "--repeat"),
+        repeat_delay: low.or_default(low.client.repeat_delay, "--repeat-delay").0,
         properties: properties.publish,
         inflight: at_least_1(low, low.client.max_inflight, "--max-inflight")?,
         timeout: limit(low, low.timeout, "--timeout")?,

@@ -15,6 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL or topic, a file that cannot be read.
+#[inline(never)]
 pub fn request(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let mut properties = properties(low)?;
     let (endpoint, mqtt) = connection(low, env, &mut properties)?;
@@ -43,7 +44,7 @@ pub fn request(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
         topic,
         response_topic: low.client.response_topic.clone(),
         source,
-        qos: low.or_default(low.qos, "--qos")?,
+        qos: low.or_default(low.qos, "--qos"),
         retain: low.retain,
         properties: properties.publish,
         subscription_id: properties.subscription_id,

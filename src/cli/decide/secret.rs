@@ -9,29 +9,28 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Env, mqtt::MQTT_FIELD};
+use super::{Env, given, mqtt::MQTT_FIELD};
 use crate::cli::{
-    error::{UsageError, shown},
+    error::{UsageError, shown, shown_os},
     low::LowArgs,
     value::{Payload, header_value},
 };
 
 /// The options that give a password, as far as they are given.
 fn sources(low: &LowArgs) -> Vec<&'static str> {
-    let sources = [
+    given(&[
         (low.password.is_some(), "-P/--pw"),
         (low.password_file.is_some(), "--password-file"),
         (low.password_env.is_some(), "--password-env"),
         (low.ask_password, "--ask-password"),
-    ];
-    sources.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect()
+    ])
 }
 
 /// Refuses a password beside `other`, which has one.
 pub fn none(low: &LowArgs, other: &str) -> Result<(), UsageError> {
     match sources(low).first() {
         Some(name) => {
-            Err(UsageError::new(format!("{other} and {name} contradict each other: say one of them")))
+            Err(UsageError::new(format_args!("{other} and {name} contradict each other: say one of them")))
         }
         None => Ok(()),
     }
@@ -40,7 +39,9 @@ pub fn none(low: &LowArgs, other: &str) -> Result<(), UsageError> {
 /// Refuses a password where nobody has said whose it is.
 pub fn none_without_user(low: &LowArgs) -> Result<(), UsageError> {
     match sources(low).first() {
-        Some(name) => Err(UsageError::new(format!("{name} needs a user: --auth USER, or USER@ in the URL"))),
+        Some(name) => {
+            Err(UsageError::new(format_args!("{name} needs a user: --auth USER, or USER@ in the URL")))
+        }
         None => Ok(()),
     }
 }
@@ -52,7 +53,7 @@ pub fn none_without_user(low: &LowArgs) -> Result<(), UsageError> {
 pub fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError> {
     let given = sources(low);
     if given.len() > 1 {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{} contradict each other: say one of them",
             given.join(" and ")
         )));
@@ -64,21 +65,22 @@ pub fn password(low: &LowArgs, env: Env<'_>) -> Result<Option<Bytes>, UsageError
         return only_line(low, "--password-file", path, MQTT_FIELD).map(|line| Some(line.into()));
     }
     if low.ask_password {
-        let answer = (low.ask)("Password: ");
+        let answer = low.ask.map(|ask| ask("Password: "));
         return answer
+            .unwrap_or_else(|| Err("there is nobody to ask".to_owned()))
             .map(|password| Some(password.into()))
-            .map_err(|why| UsageError::new(format!("--ask-password: {why}")));
+            .map_err(|why| UsageError::new(format_args!("--ask-password: {why}")));
     }
     let Some(name) = &low.password_env else { return Ok(None) };
     if name.is_empty() || name.contains('=') {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "--password-env takes the name of a variable, not {}",
             shown(name)
         )));
     }
     match env(name) {
         Some(value) => Ok(Some(value.into_vec().into())),
-        None => Err(UsageError::new(format!("--password-env: the variable {} is not set", shown(name)))),
+        None => Err(UsageError::new(format_args!("--password-env: the variable {} is not set", shown(name)))),
     }
 }
 
@@ -96,7 +98,7 @@ pub fn bearer(low: &LowArgs, path: &Path) -> Result<String, UsageError> {
 }
 
 fn unusable(option: &str, path: &Path, why: &str) -> UsageError {
-    UsageError::with_status(26, format!("{option} {}: {why}", shown(&path.to_string_lossy())))
+    UsageError::with_status(26, format_args!("{option} {}: {why}", shown_os(path)))
 }
 
 /// The only line of a file, without its end, at most `most` bytes long. Warns where others can read the file.
@@ -131,7 +133,7 @@ pub fn warn_where_open(low: &LowArgs, option: &str, file: &File, path: &Path) {
     if let Some(mode) = open_to_others(file, path) {
         low.warn(format!(
             "{option} {}: others can use this file too (mode {mode:03o}): chmod 600",
-            shown(&path.to_string_lossy())
+            shown_os(path)
         ));
     }
 }

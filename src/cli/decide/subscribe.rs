@@ -21,6 +21,7 @@ const NEVER: u8 = 2;
 ///
 /// # Errors
 /// Options that contradict each other, a bad URL or filter.
+#[inline(never)]
 pub fn subscribe(low: &LowArgs, env: Env<'_>) -> Result<Mode, UsageError> {
     let mut properties = properties(low)?;
     let (endpoint, mqtt) = connection(low, env, &mut properties)?;
@@ -61,12 +62,12 @@ fn filters(low: &LowArgs) -> Result<Vec<Filter>, UsageError> {
     }
     let shared = low.topics.iter().find(|filter| topic::shared(filter).is_some());
     if let Some(filter) = shared.filter(|_| low.client.no_local) {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "--no-local goes without a shared subscription like {} (MQTT 5.0 section 3.8.3.1)",
             shown(filter)
         )));
     }
-    let qos = low.or_default(low.qos, "--qos")?;
+    let qos = low.or_default(low.qos, "--qos");
     let filter = |filter: &String| Filter {
         filter: filter.clone(),
         qos,
@@ -79,7 +80,8 @@ fn filters(low: &LowArgs) -> Result<Vec<Filter>, UsageError> {
 
 fn check_filters(flag: &str, filters: &[String]) -> Result<(), UsageError> {
     filters.iter().try_for_each(|filter| {
-        topic::check_filter(filter).map_err(|why| UsageError::new(format!("{flag} {}: {why}", shown(filter))))
+        topic::check_filter(filter)
+            .map_err(|why| UsageError::new(format_args!("{flag} {}: {why}", shown(filter))))
     })
 }
 
@@ -98,7 +100,9 @@ fn together(low: &LowArgs) -> Result<(), UsageError> {
         (client.watch && client.no_newline, "-w/--watch", "-N/--no-newline"),
     ];
     match pairs.iter().find(|(both, ..)| *both) {
-        Some((_, one, other)) => Err(UsageError::new(format!("{one} and {other} contradict each other"))),
+        Some((_, one, other)) => {
+            Err(UsageError::new(format_args!("{one} and {other} contradict each other")))
+        }
         None => Ok(()),
     }
 }
@@ -112,10 +116,12 @@ fn retained(low: &LowArgs, filters: &[Filter]) -> Result<(), UsageError> {
         (None, false) => return Ok(()),
     };
     if client.retain_handling == Some(RetainHandling(NEVER)) {
-        return Err(UsageError::new(format!("{wants} and --retain-handling never contradict each other")));
+        return Err(UsageError::new(format_args!(
+            "{wants} and --retain-handling never contradict each other"
+        )));
     }
     if !filters.is_empty() && filters.iter().all(|filter| topic::shared(&filter.filter).is_some()) {
-        return Err(UsageError::new(format!(
+        return Err(UsageError::new(format_args!(
             "{wants}: a shared subscription gets no retained messages (MQTT 5.0 section 4.8.2)"
         )));
     }

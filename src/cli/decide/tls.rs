@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::secret;
+use super::{given, secret};
 use crate::{
     cli::{
-        error::{UsageError, shown},
+        error::{UsageError, shown, shown_os},
         low::LowArgs,
     },
     config::{
@@ -31,7 +31,7 @@ pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
     let (min, max) = (low.min.map(|version| version.0), low.max.map(|version| version.0));
     if let (Some(min), Some(max)) = (min, max) {
         if min > max {
-            return Err(UsageError::new(format!("--tls-min {min} is above --tls-max {max}")));
+            return Err(UsageError::new(format_args!("--tls-min {min} is above --tls-max {max}")));
         }
     }
     if let Some(name) = &low.servername {
@@ -39,7 +39,9 @@ pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
     }
     let alpn: Vec<String> = low.alpn.iter().map(|protocol| protocol.0.clone()).collect();
     if alpn.iter().map(|name| name.len() + 1).sum::<usize>() > PROTOCOLS {
-        return Err(UsageError::new(format!("--alpn: the names are more than {PROTOCOLS} bytes together")));
+        return Err(UsageError::new(format_args!(
+            "--alpn: the names are more than {PROTOCOLS} bytes together"
+        )));
     }
     let mut piped = Piped::default();
     if used {
@@ -65,7 +67,7 @@ pub fn tls(args: &LowArgs, used: bool) -> Result<Tls, UsageError> {
 fn check_servername(name: &str) -> Result<(), UsageError> {
     let wrong = name.contains(['/', '?', '#', '@', ':', '[', ']']);
     if wrong || url::parse(&format!("wss://{name}"), Purpose::WebSocket).is_err() {
-        return Err(UsageError::new(format!("--servername takes a host name, not {}", shown(name))));
+        return Err(UsageError::new(format_args!("--servername takes a host name, not {}", shown(name))));
     }
     Ok(())
 }
@@ -111,7 +113,7 @@ fn check_files(args: &LowArgs) -> Result<Piped, UsageError> {
 /// Who says how TLS is to be, and no TLS, may believe that there is some.
 fn warn_of_no_use(args: &LowArgs) {
     let low = &args.tls;
-    let given = [
+    let given = given(&[
         (low.cafile.is_some(), "--cafile"),
         (low.capath.is_some(), "--capath"),
         (low.cert.is_some(), "--cert"),
@@ -122,14 +124,14 @@ fn warn_of_no_use(args: &LowArgs) {
         (low.max.is_some(), "--tls-max"),
         (!low.alpn.is_empty(), "--alpn"),
         (low.insecure, "--insecure"),
-    ];
-    if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
+    ]);
+    if let Some(option) = given.first() {
         args.warn(format!("{option} changes nothing: ws:// and mqtt:// have no TLS, all goes in the clear"));
     }
 }
 
 fn unreadable(flag: &str, path: &Path, status: u8, why: &str) -> UsageError {
-    UsageError::with_status(status, format!("{flag} {}: {why}", shown(&path.to_string_lossy())))
+    UsageError::with_status(status, format_args!("{flag} {}: {why}", shown_os(path)))
 }
 
 fn identity(args: &LowArgs) -> Result<Option<Identity>, UsageError> {

@@ -39,14 +39,14 @@ const FIRST: [&str; 4] = ["help", "--generate", "--help", "--version"];
 pub fn generate(kinds: &[String]) -> Result<String, UsageError> {
     let known = KINDS.map(|(name, _)| name).join(", ");
     let [kind] = kinds else {
-        return Err(UsageError::new(format!("--generate needs one of {known}")));
+        return Err(UsageError::new(format_args!("--generate needs one of {known}")));
     };
     if let Some((_, text)) = KINDS.iter().find(|(name, _)| name == kind) {
         return Ok(text());
     }
     let near = suggest::nearest(kind, KINDS.iter().map(|(name, _)| *name));
     let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    Err(UsageError::new(format!("--generate takes one of {known}, not {}{meant}", shown(kind))))
+    Err(UsageError::new(format_args!("--generate takes one of {known}, not {}{meant}", shown(kind))))
 }
 
 /// What a shell can offer for a value.

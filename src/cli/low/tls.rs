@@ -4,15 +4,12 @@ use std::path::PathBuf;
 
 use super::Extract;
 use crate::{
-    cli::{
-        error::UsageError,
-        value::{Protocol, TlsVersion},
-    },
+    cli::value::{Protocol, TlsVersion},
     config::Pins,
 };
 
 /// The flags that are about TLS.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[allow(missing_docs)] // each is the flag of its name
 pub struct LowTls {
     pub cafile: Option<PathBuf>,
@@ -30,20 +27,18 @@ pub struct LowTls {
 }
 
 impl LowTls {
-    pub(super) fn extract(args: &mut Extract) -> Result<LowTls, UsageError> {
-        Ok(LowTls {
-            cafile: args.last("--cafile")?,
-            capath: args.last("--capath")?,
-            cert: args.last("--cert")?,
-            key: args.last("--key")?,
-            pkcs12: args.last("--pkcs12")?,
-            key_password_file: args.last("--key-password-file")?,
-            insecure: args.has("--insecure"),
-            servername: args.last("--servername")?,
-            min: args.last("--tls-min")?,
-            max: args.last("--tls-max")?,
-            alpn: args.all("--alpn")?,
-            pin: args.last("--pin")?,
-        })
+    pub(super) fn take(&mut self, args: &mut Extract) {
+        args.take("--cafile", &mut self.cafile);
+        args.take("--capath", &mut self.capath);
+        args.take("--cert", &mut self.cert);
+        args.take("--key", &mut self.key);
+        args.take("--pkcs12", &mut self.pkcs12);
+        args.take("--key-password-file", &mut self.key_password_file);
+        self.insecure = args.has("--insecure");
+        args.take("--servername", &mut self.servername);
+        args.take("--tls-min", &mut self.min);
+        args.take("--tls-max", &mut self.max);
+        args.take("--alpn", &mut self.alpn);
+        args.take("--pin", &mut self.pin);
     }
 }

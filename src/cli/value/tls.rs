@@ -49,7 +49,11 @@ impl FromArg for Pins {
         if !argument.as_encoded_bytes().starts_with(SHA256.as_bytes()) {
             return PathBuf::from_arg(argument).map(Pins::File);
         }
-        utf8(argument)?.split(';').map(hash).collect::<Result<_, _>>().map(Pins::Hashes)
+        let mut hashes = Vec::new();
+        for pin in utf8(argument)?.split(';') {
+            hashes.push(hash(pin)?);
+        }
+        Ok(Pins::Hashes(hashes))
     }
 }
 

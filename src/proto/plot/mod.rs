@@ -171,12 +171,13 @@ impl Svg {
 
     /// A line over all of the height and a cross on it; no more than one a pixel.
     fn lost(&mut self, timeline: &Timeline, time: &Axis, unit: f64) {
-        let mut pixels: Vec<u32> =
-            timeline.lost().iter().map(|at| time.place(at.as_secs_f64() / unit).round() as u32).collect();
-        pixels.sort_unstable();
-        pixels.dedup();
+        let mut pixels = [false; RIGHT as usize + 1];
+        for at in timeline.lost() {
+            let x = time.place(at.as_secs_f64() / unit).round() as usize;
+            pixels[x.min(RIGHT as usize)] = true;
+        }
         let (mut lines, mut crosses, mut last) = (String::new(), String::new(), None);
-        for x in pixels {
+        for x in (0..=RIGHT as u32).filter(|x| pixels[*x as usize]) {
             let _ = write!(lines, "M{x} {TOP}V{BOTTOM}");
             // They would cover each other.
             if last.is_none_or(|last| x >= last + 12) {
