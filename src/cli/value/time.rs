@@ -60,9 +60,9 @@ fn up_to_a_year(text: &str, places: usize) -> Option<Duration> {
     if digits().next().is_none() || !digits().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let number = digits().chain(iter::repeat(b'0')).take(whole.len() + places);
-    let nanos = number.map(|digit| u64::from(digit - b'0'));
-    let nanos = nanos.fold(Some(0_u64), |nanos, digit| nanos?.checked_mul(10)?.checked_add(digit));
+    let mut number = digits().chain(iter::repeat(b'0')).take(whole.len() + places);
+    let nanos =
+        number.try_fold(0_u64, |nanos, digit| nanos.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     let half = fraction.as_bytes().get(places).is_some_and(|digit| *digit >= b'5');
     let time = Duration::from_nanos(nanos?.checked_add(u64::from(half))?);
     (time <= Duration::from_secs(YEAR)).then_some(time)
