@@ -2,6 +2,8 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, Read},
     os::unix::ffi::OsStrExt,
     time::Duration,
 };
@@ -150,6 +152,13 @@ fn serve(low: &LowArgs) -> Result<Mode, UsageError> {
 /// The names of those options that are given.
 fn given(options: &[(bool, &'static str)]) -> Vec<&'static str> {
     options.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect()
+}
+
+/// What is in a file, as far as it is no more than `most` bytes.
+fn read_up_to(most: u64, file: &File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(most).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// No more than `most` positionals.

@@ -1,10 +1,10 @@
 //! `wspipe cat`: framings, what ends it, and what is sent first.
 
-use std::{ffi::OsStr, fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path, time::Duration};
+use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 use bytes::Bytes;
 
-use super::{DEFAULT_URL, Env, at_most, given, url_text, websocket};
+use super::{DEFAULT_URL, Env, at_most, given, read_up_to, url_text, websocket};
 use crate::{
     cli::{
         command::Command,
@@ -204,7 +204,9 @@ fn opening(argument: &Bytes, binary: bool) -> Result<Bytes, UsageError> {
         let path = shown_os(path);
         UsageError::with_status(26, format_args!("--on-open @FILE: {path}: {why}"))
     };
-    let content = read(path).map_err(|error| fail(&error.to_string()))?;
+    // One byte more is enough to see that it has too many.
+    let content = File::open(path).and_then(|file| read_up_to(LARGEST_FILE + 1, &file));
+    let content = content.map_err(|error| fail(&error.to_string()))?;
     if content.len() as u64 > LARGEST_FILE {
         return Err(fail("it has more than 64 MiB (stdin takes any length)"));
     }
@@ -212,11 +214,4 @@ fn opening(argument: &Bytes, binary: bool) -> Result<Bytes, UsageError> {
         return Err(fail(&format!("it is {why}")));
     }
     Ok(content.into())
-}
-
-/// One byte more than a file may have is enough to see that it has too many.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-    Ok(content)
 }

@@ -1,10 +1,10 @@
 //! What `wspipe pub`, `wspipe sub` and `wspipe rr` share: sources, output, reconnecting.
 
-use std::{fs::File, io::Read, path::Path, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Env, at_most, given, mqtt::mqtt, mqtt_endpoint, property::Properties, url_text};
+use super::{Env, at_most, given, mqtt::mqtt, mqtt_endpoint, property::Properties, read_up_to, url_text};
 use crate::{
     cli::{
         command::Command,
@@ -129,11 +129,9 @@ fn read(path: &Path) -> Result<Bytes, UsageError> {
         ));
     }
     let fail = |why: &str| UsageError::with_status(26, format_args!("-f/--file {}: {why}", shown_os(path)));
-    let mut content = Vec::new();
     // One byte more is enough to see that it has too many.
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_PAYLOAD + 1).read_to_end(&mut content))
-        .map_err(|error| fail(&error.to_string()))?;
+    let content = File::open(path).and_then(|file| read_up_to(LARGEST_PAYLOAD + 1, &file));
+    let content = content.map_err(|error| fail(&error.to_string()))?;
     if content.len() as u64 > LARGEST_PAYLOAD {
         return Err(fail("it has more bytes than an MQTT packet takes (256 MiB)"));
     }

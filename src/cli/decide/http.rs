@@ -30,14 +30,13 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
             continue;
         };
         // Twice is an error by RFC 9110 sections 7.2 and 11.6.2, RFC 6454 section 7, RFC 6265 section 5.4.
-        let once = ["host", "authorization", "origin", "user-agent", "cookie"];
-        let once = once.iter().any(|once| name.eq_ignore_ascii_case(once));
+        let once = is_among(&["host", "authorization", "origin", "user-agent", "cookie"], name);
         if once && has(&headers, name) {
             return Err(UsageError::new(format_args!("-H/--header: {name} is given twice")));
         }
         headers.push((name.clone(), value.clone()));
     }
-    let is_removed = |name: &str| removed.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let is_removed = |name: &str| is_among(&removed, name);
     if let Some((name, _)) = headers.iter().find(|(name, _)| is_removed(name)) {
         return Err(UsageError::new(format_args!("-H '{name}: ...' and -H '{name}:' contradict each other")));
     }
@@ -68,6 +67,10 @@ pub fn headers(low: &LowArgs, userinfo: Option<Userinfo>, env: Env<'_>) -> Resul
         headers.push(("Cookie".to_owned(), pairs.join("; ")));
     }
     Ok(headers)
+}
+
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
 fn has(headers: &Headers, name: &str) -> bool {

@@ -2,14 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
     os::unix::{ffi::OsStringExt, fs::MetadataExt},
     path::Path,
 };
 
 use bytes::Bytes;
 
-use super::{Env, given, mqtt::MQTT_FIELD};
+use super::{Env, given, mqtt::MQTT_FIELD, read_up_to};
 use crate::cli::{
     error::{UsageError, shown, shown_os},
     low::LowArgs,
@@ -104,15 +103,13 @@ fn unusable(option: &str, path: &Path, why: &str) -> UsageError {
 /// The only line of a file, without its end, at most `most` bytes long. Warns where others can read the file.
 pub fn only_line(low: &LowArgs, option: &str, path: &Path, most: usize) -> Result<Vec<u8>, UsageError> {
     let fail = |why: &str| unusable(option, path, why);
-    let mut content = Vec::new();
     // Beyond the longest line and its end there is only an error to find.
     let limit = most as u64 + 3;
-    File::open(path)
-        .and_then(|file| {
-            warn_where_open(low, option, &file, path);
-            file.take(limit).read_to_end(&mut content)
-        })
-        .map_err(|error| fail(&error.to_string()))?;
+    let content = File::open(path).and_then(|file| {
+        warn_where_open(low, option, &file, path);
+        read_up_to(limit, &file)
+    });
+    let mut content = content.map_err(|error| fail(&error.to_string()))?;
     if content.last() == Some(&b'\n') {
         content.pop();
         if content.last() == Some(&b'\r') {

@@ -2,11 +2,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::Path,
 };
 
-use super::{given, secret};
+use super::{given, read_up_to, secret};
 use crate::{
     cli::{
         error::{UsageError, shown, shown_os},
@@ -94,7 +94,7 @@ fn check_files(args: &LowArgs) -> Result<Piped, UsageError> {
         let is_pipe = !file.metadata().map_err(fail)?.is_file();
         let mut content = Vec::new();
         if is_pipe || flag == "--cert" {
-            (&file).take(LONGEST_FILE).read_to_end(&mut content).map_err(fail)?;
+            content = read_up_to(LONGEST_FILE, &file).map_err(fail)?;
         }
         // The key may stand beside the certificate.
         let has_key = memchr::memmem::find(&content, b"PRIVATE KEY-----").is_some();
