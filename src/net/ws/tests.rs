@@ -11,6 +11,8 @@ use bytes::Bytes;
 use super::*;
 use crate::sys::{PollFd, poll};
 
+mod large;
+
 const LIMIT: usize = 64 << 20;
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -52,6 +54,7 @@ fn next(connection: &mut Connection) -> Got {
     loop {
         match connection.read() {
             Read::Got(received) => return own(received),
+            Read::Large(kind, data) => return Got::Message(kind, data.clone()),
             Read::Lost(lost) => return Got::Lost(lost),
             Read::Blocked => {}
         }
@@ -425,6 +428,7 @@ fn any_frames_however_they_are_cut() {
                 match c.read() {
                     Read::Blocked => {}
                     Read::Got(received) => break own(received),
+                    Read::Large(kind, data) => break Got::Message(kind, data.clone()),
                     Read::Lost(lost) => break Got::Lost(lost),
                 }
                 if !c.is_held() {
