@@ -447,6 +447,27 @@ fn any_frames_however_they_are_cut() {
 }
 
 #[test]
+fn plain_bytes_in_any_amount() {
+    let (mut c, mut peer) = plain();
+    let mut expected = Vec::new();
+    for len in [1, 4096, 4097, 300_000, 10] {
+        let part: Vec<u8> = (0..len).map(|n| (n * 7 + len) as u8).collect();
+        let sent = part.clone();
+        let writer = std::thread::spawn(move || peer.write_all(&sent).map(|()| peer));
+        expected.extend(part);
+        let mut came = 0;
+        while came < len {
+            let Got::Message(Kind::Binary, data) = next(&mut c) else { panic!("{len} bytes") };
+            assert!(data == expected[..data.len()]);
+            came += data.len();
+            expected.drain(..data.len());
+        }
+        assert_eq!(came, len);
+        peer = writer.join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn bad_text_in_one_frame_and_what_follows_close() {
     let (mut c, mut peer) = client(LIMIT);
     peer.write_all(b"\x81\x02ok\x81\x02\xc3(\x81\x02no").unwrap();
