@@ -135,7 +135,9 @@ def oneshot(tools, runs, scale):
 
 
 def oneshot_publish(tools, runs, scale):
-    """One message to a broker, over TCP, which the others are at their best with."""
+    """One message to a broker, over TCP, which the others are at their best with. The same bytes, but not the same
+    promise: wspipe waits for PINGRESP behind the message and for the broker's end of the connection, mosquitto_pub for
+    neither, which on a busy machine are two more turns of the scheduler."""
     host = ["-h", "127.0.0.1", "-p", "PORT", "-t", TOPIC, "-m", "hello"]
     found = measured(tools, runs, {
         "wspipe": ([tools.wspipe, "pub", "mqtt://127.0.0.1:PORT", "-t", TOPIC, "-m", "hello"], None),

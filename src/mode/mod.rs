@@ -18,7 +18,7 @@ use crate::{
     config::{Mode, Ready},
     proto::{
         format::{Zone, escape},
-        link::{Established, Lost, Received, Transmit},
+        link::{self, Established, Lost, Received, Transmit},
         tally::Tally,
     },
 };
@@ -31,6 +31,11 @@ pub trait Machine {
 
     /// Something arrived.
     fn handle_received(&mut self, received: Received<'_>, now: Instant);
+
+    /// A message arrived, and `message` may be taken, for another buffer.
+    fn handle_large(&mut self, kind: link::Kind, message: &mut Vec<u8>, now: Instant) {
+        self.handle_received(Received::Message(kind, message), now);
+    }
 
     /// Bytes arrived, of whole messages or of parts.
     fn handle_heard(&mut self, _now: Instant) {}
@@ -89,8 +94,18 @@ pub trait Machine {
         None
     }
 
-    /// Bytes for stdout that wait to be written.
+    /// Bytes for stdout that wait to be written; those that come first, where they lie in several places.
     fn output(&self) -> &[u8];
+
+    /// How many there are in all.
+    fn unwritten(&self) -> usize {
+        self.output().len()
+    }
+
+    /// A buffer of `handle_large` that is free again.
+    fn take_spare(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// Whether stdin is to be read now.
     fn wants_input(&self) -> bool {
@@ -102,7 +117,7 @@ pub trait Machine {
         false
     }
 
-    /// Whether so much waits to be sent that nothing is to be read.
+    /// Whether so much waits to be sent, or to be printed behind `output`, that nothing is to be read.
     fn is_congested(&self) -> bool {
         false
     }

@@ -12,10 +12,15 @@ use super::{
 };
 use crate::proto::link::{Kind, Lost, Received, Transmit};
 
+/// Bytes asked of the socket at once, until a read fills them: a one-shot gets no more, and touches fewer pages.
+const FIRST_READ: usize = 4 * 1024;
+
 /// A connection without frames: whatever a read gives is a binary message.
 pub(super) struct Plain {
     pub(super) out: Out,
     buffer: Vec<u8>,
+    /// The last read filled it: there is more than a few packets.
+    filled: bool,
     /// Bytes that reads may still take from the socket.
     pub(super) allowance: usize,
     /// Close was sent: the sending side ends when the queue is empty.
@@ -24,13 +29,16 @@ pub(super) struct Plain {
 
 impl Plain {
     pub(super) fn new(stream: Stream) -> Plain {
-        let buffer = vec![0; READ_BUFFER];
-        Plain { out: Out::new(stream), buffer, allowance: usize::MAX, closing: false }
+        let buffer = vec![0; FIRST_READ];
+        Plain { out: Out::new(stream), buffer, filled: false, allowance: usize::MAX, closing: false }
     }
 
     pub(super) fn read(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
         if self.allowance == 0 {
             return Read::Blocked;
+        }
+        if self.filled {
+            self.buffer.resize(READ_BUFFER, 0);
         }
         let most = self.buffer.len().min(self.allowance);
         let lost = match self.out.stream.read(&mut self.buffer[..most]) {
@@ -38,6 +46,7 @@ impl Plain {
             Ok(0) => Lost::Eof,
             Ok(n) => {
                 self.allowance -= n;
+                self.filled = n == self.buffer.len();
                 return Read::Got(Received::Message(Kind::Binary, &self.buffer[..n]));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::Blocked,

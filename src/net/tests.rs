@@ -101,7 +101,7 @@ pub(super) fn next(connection: &mut Connection) -> Got {
             }
             Read::Got(Received::Message(Kind::Binary, data)) => return Got::Binary(data.to_vec()),
             Read::Got(Received::Close(Some((code, _)))) => return Got::Close(code),
-            Read::Got(_) => return Got::Other,
+            Read::Got(_) | Read::Large(..) => return Got::Other,
             Read::Lost(lost) => return Got::Lost(lost),
             Read::Blocked => {}
         }

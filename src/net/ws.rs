@@ -20,7 +20,7 @@ use tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
 };
 
-use self::pipe::{Front, Pipe};
+use self::pipe::{Collected, Front, Pipe};
 use super::{
     plain::Plain,
     stream::{self, Stream},
@@ -48,6 +48,8 @@ const MAX_CONTROL: usize = 125;
 pub enum Read<'a> {
     /// Something arrived; there may be more without poll(2) knowing.
     Got(Received<'a>),
+    /// A message larger than most, which has this buffer for itself: it may be taken, for another.
+    Large(Kind, &'a mut Vec<u8>),
     /// Nothing more until the socket is ready.
     Blocked,
     /// The end; every further read says the same.
@@ -155,6 +157,13 @@ impl Connection {
             Layer::Plain(plain) => plain.allowance = bytes,
         }
         self.stream_mut().look_again();
+    }
+
+    /// Gives back a buffer like that of [`Read::Large`], for the next one.
+    pub fn reuse(&mut self, buffer: Vec<u8>) {
+        if let Layer::WebSocket(framed) = &mut self.layer {
+            framed.ws.get_mut().reuse(buffer);
+        }
     }
 
     /// Whether the last `Blocked` may have been for want of `allow` only.
@@ -268,8 +277,23 @@ impl Framed {
         self.read_other(sticky)
     }
 
-    /// By tungstenite: what is no whole message in one frame.
+    /// What does not lie whole in the buffer: by tungstenite, where it is no large message.
     fn read_other(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
+        if self.ws.can_read() {
+            match self.ws.get_mut().collect(self.limit) {
+                Collected::Whole(kind) => return Read::Large(kind, self.ws.get_mut().vessel()),
+                Collected::Blocked => return Read::Blocked,
+                Collected::NotUtf8 => {
+                    let lost = self.fail(WsError::Utf8(String::new()));
+                    return Read::Lost(sticky.insert(lost).clone());
+                }
+                Collected::Other => {}
+            }
+        }
+        self.read_by_tungstenite(sticky)
+    }
+
+    fn read_by_tungstenite(&mut self, sticky: &mut Option<Lost>) -> Read<'_> {
         let mut discarded = 0;
         let message = loop {
             let active = self.ws.can_write();

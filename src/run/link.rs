@@ -9,9 +9,9 @@ use log::{debug, warn};
 
 use super::{Loop, QUEUE_MARK, has_room};
 use crate::{
-    mode::{Handed, Next},
+    mode::{Handed, Machine, Next},
     net::{Connection, Connector, Read},
-    proto::link::{Lost, Received},
+    proto::link::{Kind, Lost, Received},
 };
 
 /// Frames read before everything else gets its turn.
@@ -76,6 +76,12 @@ impl Up {
     pub(super) fn is_short(&self) -> bool {
         self.connection.queued() < QUEUE_MARK
     }
+}
+
+/// Kept apart from what is done for small ones.
+#[cold]
+fn hand_over(machine: &mut dyn Machine, kind: Kind, message: &mut Vec<u8>, now: Instant) {
+    machine.handle_large(kind, message, now);
 }
 
 /// Seconds since 1970: a Retry-After may name a date.
@@ -212,6 +218,7 @@ impl Loop<'_> {
                         up.close_by = Some(up.close_by.map_or(linger, |at| at.min(linger)));
                     }
                 }
+                Read::Large(kind, message) => hand_over(self.machine, kind, message, now),
                 Read::Blocked => {
                     up.may_have_more = up.connection.is_held();
                     return None;

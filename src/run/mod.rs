@@ -194,7 +194,7 @@ impl Loop<'_> {
     }
 
     fn verdict(self) -> Result<End, Error> {
-        let unwritten = self.machine.output().len();
+        let unwritten = self.machine.unwritten();
         let stalled = self.abandoned.then(|| format!("stdout stalled, {unwritten} bytes were not written"));
         let outcome = self.machine.take_outcome();
         let error = match (self.write_error, outcome, stalled) {
@@ -268,10 +268,19 @@ impl Loop<'_> {
                     *took = now;
                 }
                 self.machine.handle_written(n, now);
+                self.reuse_buffer();
             }
             Err(error) => self.lose_output(error, now),
         }
         true
+    }
+
+    /// The buffer of a large message is for the next one: fresh memory is a page fault for every 4 KiB.
+    fn reuse_buffer(&mut self) {
+        let spare = self.machine.take_spare();
+        if let (Link::Up(up), true) = (&mut self.link, spare.capacity() > 0) {
+            up.connection.reuse(spare);
+        }
     }
 
     fn lose_output(&mut self, error: io::Error, now: Instant) {

@@ -170,12 +170,14 @@ impl Echo {
                 break;
             }
             match self.connection.read() {
-                Read::Got(Received::Message(..)) if self.closing => {}
+                Read::Got(Received::Message(..)) | Read::Large(..) if self.closing => {}
                 Read::Got(Received::Message(kind, data)) => {
-                    self.messages += 1;
-                    self.bytes += data.len() as u64;
-                    self.pending = Some(Pending { kind, rest: Bytes::copy_from_slice(data), first: true });
-                    self.feed(limits)?;
+                    let data = Bytes::copy_from_slice(data);
+                    self.take(kind, data, limits)?;
+                }
+                Read::Large(kind, data) => {
+                    let data = Bytes::from(std::mem::take(data));
+                    self.take(kind, data, limits)?;
                 }
                 // The Pong is queued, and asked for nothing.
                 Read::Got(Received::Ping(_) | Received::Pong(_)) => {}
@@ -186,6 +188,13 @@ impl Echo {
             }
         }
         Ok(())
+    }
+
+    fn take(&mut self, kind: Kind, data: Bytes, limits: &Limits) -> Result<(), Lost> {
+        self.messages += 1;
+        self.bytes += data.len() as u64;
+        self.pending = Some(Pending { kind, rest: data, first: true });
+        self.feed(limits)
     }
 
     /// The connection takes no more input: what to say at its end, or that nothing can be said.

@@ -237,3 +237,29 @@ fn invalid_utf8_in_a_message_under_way() {
     run.status(26).stdout_is("").one_line(&["line 1", "UTF-8"]);
     server.finish();
 }
+
+#[test]
+fn large_messages_come_whole_and_are_held_once() {
+    const MIB: usize = 1024 * 1024;
+    let large: Vec<u8> = (0..16 * MIB).map(|n| b'a' + (n / 7 % 26) as u8).collect();
+    let messages = [b"first".to_vec(), large.clone(), b"between".to_vec(), large, b"last".to_vec()];
+    let frames: Vec<u8> = messages.iter().flat_map(|message| frame(0x81, message)).collect();
+    let server = Scripted::start(move |conn| {
+        conn.upgrade()?;
+        conn.write(&frames)?;
+        conn.close(1000, "")
+    });
+    let record = |framing: &str, message: &Vec<u8>| match framing {
+        "line" => [message, &b"\n"[..]].concat(),
+        "length" => [&(message.len() as u32).to_be_bytes(), &message[..]].concat(),
+        _ => message.clone(),
+    };
+    for framing in ["line", "length", "chunk"] {
+        let run = wspipe(["cat", &server.ws("/"), "--no-stdin", "--out", framing]).run();
+        // 16 of the message, and what a debug build needs for itself.
+        run.status(0).says_nothing().below_mib(30);
+        let expected: Vec<u8> = messages.iter().flat_map(|message| record(framing, message)).collect();
+        assert!(run.stdout == expected, "{framing}: {} bytes came", run.stdout.len());
+    }
+    server.finish();
+}

@@ -9,6 +9,7 @@
 //! was read from stdin still goes out. Closing: Close is given; what still comes is printed.
 
 mod outgoing;
+mod printing;
 mod verdict;
 
 use std::time::Instant;
@@ -16,20 +17,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use log::{debug, info, warn};
 
-use self::{outgoing::Outgoing, verdict::PeerClosed};
-use super::{Failure, Handed, Kind, Machine, Milestones, Next, OutBuffer, Stalls, World, micros_since};
+use self::{outgoing::Outgoing, printing::Printed, verdict::PeerClosed};
+use super::{Failure, Handed, Kind, Machine, Milestones, Next, Stalls, World, micros_since};
 use crate::{
     config::{self, Endpoint},
     proto::{
-        framing::{Control, Encoder, Framing},
+        framing::{Control, Encoder},
         keepalive::Keepalive,
         latency::Millis,
         link::{self, Established, Lost, Received, Transmit},
     },
 };
-
-/// After a signal, what comes above this many bytes that wait for stdout is dropped.
-const STOPPED_MARK: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -48,7 +46,7 @@ pub struct Cat {
     phase: Phase,
     outgoing: Outgoing,
     encoder: Encoder,
-    out: OutBuffer,
+    out: Printed,
     keepalive: Keepalive,
     received: u64,
     /// `-C` or `--until` is met.
@@ -87,7 +85,7 @@ impl Cat {
             phase: Phase::Starting,
             outgoing: Outgoing::new(options, kind),
             encoder: Encoder::new(options.output, escape, options.strict),
-            out: OutBuffer::default(),
+            out: Printed::default(),
             keepalive: Keepalive::new(options.ping_interval, options.ping_timeout),
             received: 0,
             met: options.count.is_none() && options.until.is_none(),
@@ -128,6 +126,12 @@ impl Cat {
         } else if !self.print(kind, payload, now) {
             return;
         }
+        self.count(payload, now);
+    }
+
+    /// One more was received; it may be the last.
+    #[inline(always)]
+    fn count(&mut self, payload: &[u8], now: Instant) {
         self.received += 1;
         if self.quiet_since.is_some() {
             self.quiet_since = Some(now);
@@ -137,33 +141,6 @@ impl Cat {
         if counted || until.is_some_and(|text| contains(payload, text)) {
             self.met = true;
             self.drain();
-        }
-    }
-
-    /// Appends to the output; false where nothing more is to be printed.
-    #[inline(always)]
-    fn print(&mut self, kind: link::Kind, payload: &[u8], now: Instant) -> bool {
-        let done = self.met && (self.options.count.is_some() || self.options.until.is_some());
-        // After a signal the loop reads on whatever stdout does, for the peer's Close.
-        let full = self.stopped && self.out.pending().len() >= STOPPED_MARK;
-        self.dropped += u64::from(full && !done);
-        if done || full || self.output_gone || self.failure.as_ref().is_some_and(|f| f.kind == Kind::Refused)
-        {
-            return false;
-        }
-        // Only JSON tells the time.
-        let time = if self.options.output == Framing::Json { self.micros(now) } else { 0 };
-        match self.encoder.message(self.out.tail(), kind, payload, time) {
-            Ok(None) => true,
-            Ok(Some(warning)) => {
-                warn!("{}: {warning}", self.url);
-                true
-            }
-            Err(refused) => {
-                let text = format!("{}: message {}: {refused}", self.url, self.received + 1);
-                self.fail(Failure::new(Kind::Refused, text), 1000, "");
-                false
-            }
         }
     }
 
@@ -270,6 +247,15 @@ impl Machine for Cat {
                 self.handle_close(close);
             }
         }
+    }
+
+    fn handle_large(&mut self, kind: link::Kind, message: &mut Vec<u8>, now: Instant) {
+        if !self.is_up() {
+            return;
+        }
+        self.retries = 0;
+        self.milestones.message.get_or_insert(now);
+        self.handle_large_message(kind, message, now);
     }
 
     fn handle_heard(&mut self, now: Instant) {
@@ -411,6 +397,14 @@ impl Machine for Cat {
         self.out.pending()
     }
 
+    fn unwritten(&self) -> usize {
+        self.out.len()
+    }
+
+    fn take_spare(&mut self) -> Vec<u8> {
+        self.out.take_spare()
+    }
+
     fn wants_input(&self) -> bool {
         self.phase == Phase::Open && !self.input_ended && self.outgoing.wants_input()
     }
@@ -420,7 +414,7 @@ impl Machine for Cat {
     }
 
     fn is_congested(&self) -> bool {
-        self.outgoing.is_congested()
+        self.outgoing.is_congested() || self.out.is_full()
     }
 
     fn poll_deadline(&self) -> Option<Instant> {

@@ -1,10 +1,10 @@
 //! The stream as tungstenite sees it, and the short way past it.
 //!
 //! What comes is read into one buffer. A whole message in one frame that lies there complete is given out as
-//! it is: no copy, no count of references, a third of the time. Everything else (control frames, fragments,
-//! frames larger than the buffer, whatever breaks the protocol) is tungstenite's. It is handed exactly one frame
-//! at a time, so that between two frames it holds no byte and either way can be taken. What is sent is made into
-//! frames here as well, but for Close and the answers to Ping and Close.
+//! it is: no copy, no count of references, a third of the time. One that is larger is read into a buffer of its own,
+//! which is given out with it. Everything else (control frames, fragments, whatever breaks the protocol) is
+//! tungstenite's. It is handed exactly one frame at a time, so that between two frames it holds no byte and either way
+//! can be taken. What is sent is made into frames here as well, but for Close and the answers to Ping and Close.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write},
@@ -26,6 +26,8 @@ use crate::{
 const BUFFER: usize = 128 * 1024;
 /// What lies in the buffer is moved to its front where less than this is free behind it.
 const LEAST_READ: usize = 32 * 1024;
+/// How much of a large message is read at once: zeroed right before, while the cache has it.
+const LARGE_READ: usize = 64 * 1024;
 
 /// Takes every write whole and never fails one, so that a read goes on where a Pong cannot leave. Failures are
 /// kept for `flush`.
@@ -45,8 +47,12 @@ pub(super) struct Pipe {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Bytes of the frame that tungstenite is reading, as far as it has not got them.
+    /// Bytes of the frame that tungstenite is reading, or that is a large message, as far as they have not come.
     rest: u64,
+    /// A large message is being read.
+    large: Option<Large>,
+    /// Its buffer, up to `Large::filled`, and rubbish behind that; kept for the next one.
+    vessel: Vec<u8>,
     /// tungstenite has the beginning of a message in fragments.
     fragments: bool,
     /// The receiving side is at its end: how. An error is told once.
@@ -59,6 +65,25 @@ pub(super) enum Front {
     Message(Kind, Range<usize>),
     /// The beginning of what may become one.
     Partial,
+    /// Something for tungstenite.
+    Other,
+}
+
+/// A message that does not fit the buffer.
+struct Large {
+    kind: Kind,
+    mask: Option<[u8; 4]>,
+    filled: usize,
+}
+
+/// What [`Pipe::collect`] found.
+pub(super) enum Collected {
+    /// The whole message is in the vessel.
+    Whole(Kind),
+    /// More of it is to come.
+    Blocked,
+    /// It is text, and not UTF-8.
+    NotUtf8,
     /// Something for tungstenite.
     Other,
 }
@@ -115,6 +140,8 @@ impl Pipe {
             start: 0,
             end,
             rest: 0,
+            large: None,
+            vessel: Vec::new(),
             fragments: false,
             ended: None,
         }
@@ -128,18 +155,10 @@ impl Pipe {
         }
         let data = &self.buffer[self.start..self.end];
         let Some(header) = Header::parse(data) else { return Front::Partial };
-        let kind = match header.first {
-            0x81 => Kind::Text,
-            0x82 => Kind::Binary,
-            _ => return Front::Other,
-        };
-        if header.mask.is_some() != (self.role == Role::Server) {
+        let Some((kind, payload)) = self.message(&header, limit) else { return Front::Other };
+        if payload > BUFFER - header.len {
             return Front::Other;
         }
-        let payload = match usize::try_from(header.payload) {
-            Ok(payload) if header.sound && payload <= limit && payload <= BUFFER - header.len => payload,
-            _ => return Front::Other,
-        };
         if data.len() < header.len + payload {
             return Front::Partial;
         }
@@ -150,6 +169,103 @@ impl Pipe {
         }
         self.start = range.end;
         Front::Message(kind, range)
+    }
+
+    /// The kind and the length of the message where `header` begins one that is whole, as it should be, and allowed.
+    #[inline(always)]
+    fn message(&self, header: &Header, limit: usize) -> Option<(Kind, usize)> {
+        let kind = match header.first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        let masked = header.mask.is_some() == (self.role == Role::Server);
+        let payload = usize::try_from(header.payload).ok()?;
+        (masked && header.sound && payload <= limit).then_some((kind, payload))
+    }
+
+    /// Goes on with a large message, or begins it: after `take` said `Other`.
+    pub(super) fn collect(&mut self, limit: usize) -> Collected {
+        if self.large.is_none() && !self.begin_large(limit) {
+            return Collected::Other;
+        }
+        while self.rest > 0 {
+            match self.read_large() {
+                Ok(0) => {
+                    // tungstenite tells the end.
+                    (self.large, self.rest) = (None, 0);
+                    return Collected::Other;
+                }
+                Ok(_) => {}
+                Err(_) => return Collected::Blocked,
+            }
+        }
+        let Some(large) = self.large.take() else { return Collected::Other };
+        self.vessel.truncate(large.filled);
+        if let Some(mask) = large.mask {
+            apply(&mut self.vessel, mask);
+        }
+        match large.kind == Kind::Binary || std::str::from_utf8(&self.vessel).is_ok() {
+            true => Collected::Whole(large.kind),
+            false => Collected::NotUtf8,
+        }
+    }
+
+    /// Moves the beginning of a large message from the buffer to the vessel. False: there is none at the front.
+    fn begin_large(&mut self, limit: usize) -> bool {
+        if self.rest > 0 || self.fragments || self.ended.is_some() {
+            return false;
+        }
+        let Some(header) = Header::parse(&self.buffer[self.start..self.end]) else { return false };
+        let Some((kind, payload)) = self.message(&header, limit) else { return false };
+        let start = self.start + header.len;
+        let end = self.end.min(start + payload);
+        // One byte more for the separator of whoever prints it.
+        if self.vessel.capacity() < payload + 1 {
+            self.vessel = Vec::new();
+            self.vessel.reserve_exact(payload + 1);
+        }
+        begin(&mut self.vessel, &self.buffer[start..end]);
+        self.large = Some(Large { kind, mask: header.mask, filled: end - start });
+        self.rest = (payload - (end - start)) as u64;
+        self.start = end;
+        true
+    }
+
+    /// Reads more of it; 0 at the end of the stream.
+    fn read_large(&mut self) -> io::Result<usize> {
+        let Some(Large { filled, .. }) = self.large else { return Ok(0) };
+        let end = filled + usize::try_from(self.rest).unwrap_or(usize::MAX).min(LARGE_READ);
+        let mut vessel = std::mem::take(&mut self.vessel);
+        if vessel.len() < end {
+            vessel.resize(end, 0);
+        }
+        let result = self.read_stream(&mut vessel[filled..end]);
+        self.vessel = vessel;
+        let n = result?;
+        self.rest -= n as u64;
+        self.large.iter_mut().for_each(|large| large.filled += n);
+        Ok(n)
+    }
+
+    /// The buffer of the large message that `collect` found whole.
+    pub(super) fn vessel(&mut self) -> &mut Vec<u8> {
+        &mut self.vessel
+    }
+
+    /// A buffer that the next large message can have; or the one under way, while most of it is to come: memory that
+    /// was never touched is a page fault for every 4 KiB, and is given up here.
+    pub(super) fn reuse(&mut self, mut vessel: Vec<u8>) {
+        if vessel.capacity() < self.vessel.capacity() {
+            return;
+        }
+        if let Some(Large { filled, .. }) = self.large {
+            if filled as u64 > self.rest {
+                return;
+            }
+            begin(&mut vessel, &self.vessel[..filled]);
+        }
+        self.vessel = vessel;
     }
 
     /// Unmasks a payload. False, and all as it was, for text that is not UTF-8: tungstenite says so.
@@ -283,6 +399,13 @@ impl Pipe {
         self.start += n;
         n
     }
+}
+
+/// Puts `data` at the front of `vessel`. What is initialised behind it stays so: that need not be done again.
+fn begin(vessel: &mut Vec<u8>, data: &[u8]) {
+    let (over, behind) = data.split_at(data.len().min(vessel.len()));
+    vessel[..over.len()].copy_from_slice(over);
+    vessel.extend_from_slice(behind);
 }
 
 impl io::Read for Pipe {

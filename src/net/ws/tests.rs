@@ -11,6 +11,8 @@ use bytes::Bytes;
 use super::*;
 use crate::sys::{PollFd, poll};
 
+mod large;
+
 const LIMIT: usize = 64 << 20;
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -52,6 +54,7 @@ fn next(connection: &mut Connection) -> Got {
     loop {
         match connection.read() {
             Read::Got(received) => return own(received),
+            Read::Large(kind, data) => return Got::Message(kind, data.clone()),
             Read::Lost(lost) => return Got::Lost(lost),
             Read::Blocked => {}
         }
@@ -425,6 +428,7 @@ fn any_frames_however_they_are_cut() {
                 match c.read() {
                     Read::Blocked => {}
                     Read::Got(received) => break own(received),
+                    Read::Large(kind, data) => break Got::Message(kind, data.clone()),
                     Read::Lost(lost) => break Got::Lost(lost),
                 }
                 if !c.is_held() {
@@ -439,6 +443,27 @@ fn any_frames_however_they_are_cut() {
         peer.shutdown(Shutdown::Write).unwrap();
         c.allow(usize::MAX);
         assert_eq!(next(&mut c), Got::Lost(Lost::Eof));
+    }
+}
+
+#[test]
+fn plain_bytes_in_any_amount() {
+    let (mut c, mut peer) = plain();
+    let mut expected = Vec::new();
+    for len in [1, 4096, 4097, 300_000, 10] {
+        let part: Vec<u8> = (0..len).map(|n| (n * 7 + len) as u8).collect();
+        let sent = part.clone();
+        let writer = std::thread::spawn(move || peer.write_all(&sent).map(|()| peer));
+        expected.extend(part);
+        let mut came = 0;
+        while came < len {
+            let Got::Message(Kind::Binary, data) = next(&mut c) else { panic!("{len} bytes") };
+            assert!(data == expected[..data.len()]);
+            came += data.len();
+            expected.drain(..data.len());
+        }
+        assert_eq!(came, len);
+        peer = writer.join().unwrap().unwrap();
     }
 }
 

@@ -18,6 +18,17 @@ pub enum Control<'a> {
     Close(Option<(u16, &'a str)>),
 }
 
+/// What makes a record of a payload that stands in it as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// The length.
+    pub before: Option<[u8; 4]>,
+    /// The separator.
+    pub behind: Option<u8>,
+    /// Worth a line on stderr.
+    pub warning: Option<Warning>,
+}
+
 /// Appends messages to a buffer, each as one record.
 #[derive(Debug)]
 pub struct Encoder {
@@ -51,6 +62,22 @@ impl Encoder {
         self.other(out, kind, payload, time)
     }
 
+    /// Whether a record holds the payload as it is.
+    pub fn is_plain(&self) -> bool {
+        !self.escape && !matches!(self.framing, Framing::Base64 | Framing::Json)
+    }
+
+    /// The rest of a record, for a payload that need not be copied: as `message` would do it where `is_plain`.
+    pub fn around(&mut self, payload: &[u8]) -> Result<Around, Refused> {
+        let separated = |separator, warning| Around { behind: Some(separator), warning, before: None };
+        match self.framing {
+            Framing::Line => Ok(separated(b'\n', self.check(payload, b'\n')?)),
+            Framing::Null => Ok(separated(0, self.check(payload, 0)?)),
+            Framing::Length => Ok(Around { before: Some(length(payload)?), ..Around::default() }),
+            Framing::Chunk | Framing::Whole | Framing::Base64 | Framing::Json => Ok(Around::default()),
+        }
+    }
+
     /// Appends a control frame in `json`; nothing in the other framings.
     pub fn control(&mut self, out: &mut Vec<u8>, control: Control<'_>, time: u64) {
         if self.framing != Framing::Json {
@@ -75,12 +102,12 @@ impl Encoder {
             Framing::Line => return self.separated(out, payload, b'\n'),
             Framing::Null => return self.separated(out, payload, 0),
             Framing::Length => {
-                let length = u32::try_from(payload.len()).map_err(|_| Refused::TooLong(payload.len()))?;
+                let length = length(payload)?;
                 if self.escape {
-                    out.extend_from_slice(format::escape(&length.to_be_bytes()).as_bytes());
+                    out.extend_from_slice(format::escape(&length).as_bytes());
                     out.extend_from_slice(format::escape(payload).as_bytes());
                 } else {
-                    out.extend_from_slice(&length.to_be_bytes());
+                    out.extend_from_slice(&length);
                     out.extend_from_slice(payload);
                 }
             }
@@ -101,6 +128,23 @@ impl Encoder {
         Ok(None)
     }
 
+    /// What is to be said of a separator inside a message.
+    #[inline(always)]
+    fn check(&mut self, payload: &[u8], separator: u8) -> Result<Option<Warning>, Refused> {
+        if (!self.strict && self.warned) || memchr(separator, payload).is_none() {
+            return Ok(None);
+        }
+        if self.strict {
+            return Err(if separator == 0 { Refused::NulInside } else { Refused::NewlineInside });
+        }
+        // Escaped, it is no separator any more.
+        if self.escape {
+            return Ok(None);
+        }
+        self.warned = true;
+        Ok(Some(if separator == 0 { Warning::NulInside } else { Warning::NewlineInside }))
+    }
+
     #[inline]
     fn separated(
         &mut self,
@@ -108,17 +152,7 @@ impl Encoder {
         payload: &[u8],
         separator: u8,
     ) -> Result<Option<Warning>, Refused> {
-        let mut warning = None;
-        if (self.strict || !self.warned) && memchr(separator, payload).is_some() {
-            if self.strict {
-                return Err(if separator == 0 { Refused::NulInside } else { Refused::NewlineInside });
-            }
-            // Escaped, it is no separator any more.
-            if !self.escape {
-                self.warned = true;
-                warning = Some(if separator == 0 { Warning::NulInside } else { Warning::NewlineInside });
-            }
-        }
+        let warning = self.check(payload, separator)?;
         if self.escape {
             out.extend_from_slice(format::escape(payload).as_bytes());
         } else {
@@ -128,6 +162,11 @@ impl Encoder {
         out.push(separator);
         Ok(warning)
     }
+}
+
+/// How long a payload is, as `length` has it.
+fn length(payload: &[u8]) -> Result<[u8; 4], Refused> {
+    u32::try_from(payload.len()).map(u32::to_be_bytes).map_err(|_| Refused::TooLong(payload.len()))
 }
 
 /// Escaped but for newlines (also after a carriage return) and tabs: the text has lines of its own.

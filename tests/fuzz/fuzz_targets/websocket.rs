@@ -91,6 +91,11 @@ fn drain(connection: &mut Connection, all: &mut Vec<Got>) -> bool {
                 assert!(kind == Kind::Binary || std::str::from_utf8(payload).is_ok());
                 Got::Message(kind, payload.to_vec())
             }
+            Read::Large(kind, payload) => {
+                assert!(payload.len() <= LIMIT);
+                assert!(kind == Kind::Binary || std::str::from_utf8(payload).is_ok());
+                Got::Message(kind, payload.clone())
+            }
             Read::Got(Received::Ping(payload)) => Got::Ping(payload.to_vec()),
             Read::Got(Received::Pong(payload)) => Got::Pong(payload.to_vec()),
             Read::Got(Received::Close(close)) => {

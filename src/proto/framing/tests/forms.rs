@@ -166,3 +166,31 @@ fn held_back_is_what_is_not_given() {
         assert!(!decoder.is_empty() && !decoder.in_message(), "{framing:?}");
     }
 }
+
+#[test]
+fn what_stands_around_a_payload_is_what_a_record_has() {
+    let payloads: [&[u8]; 4] = [b"", b"text", b"two\nlines", b"a\0b"];
+    for framing in Framing::ALL {
+        for (strict, payload) in
+            [(false, payloads), (true, payloads)].into_iter().flat_map(|(s, p)| p.map(|p| (s, p)))
+        {
+            let [mut one, mut other] = [(); 2].map(|()| Encoder::new(framing, false, strict));
+            if !one.is_plain() {
+                assert!(matches!(framing, Framing::Base64 | Framing::Json));
+                continue;
+            }
+            // Twice: the warning comes once.
+            for _ in 0..2 {
+                let mut record = Vec::new();
+                let expected =
+                    one.message(&mut record, Kind::Binary, payload, 0).map(|warning| (record, warning));
+                let found = other.around(payload).map(|around| {
+                    let before = around.before.map_or(Vec::new(), |length| length.to_vec());
+                    ([&before[..], payload, around.behind.as_slice()].concat(), around.warning)
+                });
+                assert_eq!(found, expected, "{framing:?}, strict: {strict}");
+            }
+        }
+        assert!(!Encoder::new(framing, true, false).is_plain(), "a terminal shows it escaped");
+    }
+}
