@@ -1,6 +1,6 @@
-//! The README's rows for those who come from websocat, wscat and curl. websocat and wscat are in no distribution, and
-//! most distributions' curl speaks no `ws://`: their own lines are not run. Servers are scripted where a row promises
-//! what only they can see, and else Python `websockets`.
+//! The README's rows for those who come from websocat, wscat and curl. Servers are scripted where a row promises what
+//! only they can see, and else Python `websockets`. curl's own lines, but for TLS, run beside ours where it
+//! speaks `ws://`, as Debian 13's does; those of websocat and wscat, which are in no distribution, do not.
 
 use std::{fs, io, thread, time::Duration};
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     Running, Wspipe, bash,
-    coming::{Expected, Row, row},
+    coming::{CURLS, Expected, Row, curl, row},
     free_port, proxies,
     scripted::{Conn, Scripted, frame, header},
     temp_dir, wait_until, websockets,
@@ -224,6 +224,10 @@ fn basic(row: &Row, _: &()) {
     let server = Scripted::start(echo);
     at(row, &server, &[]).stdin("hi\n").run().status(0).stdout_is("hi\n").says_nothing();
     assert_eq!(header(&asked(server, 0), "Authorization"), Some("Basic dTpw"));
+    if let Some((line, server)) = row.there.starts_with("curl").then(|| curl(row, &[])).flatten() {
+        line.run().status(0).stdout_is(CURLS);
+        assert_eq!(header(&asked(server, 0), "Authorization"), Some("Basic dTpw"));
+    }
     // One that asks for another login.
     let url = websockets::shared().url("/basic");
     row.ours(&[("ws://h/", &url)]).run().status(22).one_line(&["401"]);
@@ -282,6 +286,9 @@ fn http_proxy(row: &Row, _: &()) {
     run.status(0).stdout_is("hi\n").says_nothing();
     let gone = format!("http://127.0.0.1:{}", free_port());
     at_websockets(row, &[(" --proxy http://p:3128", "")]).env("http_proxy", &gone).run().status(7);
+    if let Some((line, _server)) = curl(row, &[("http://p:3128", &proxy)]) {
+        line.run().status(0).stdout_is(CURLS);
+    }
 }
 
 fn serve(row: &Row, _: &()) {
@@ -356,13 +363,20 @@ fn messages_apart(row: &Row, _: &()) {
         let _stdin = running.take_stdin();
         running.finish().status(status).stdout_is("one\ntwo\n");
     }
+    if let Some((line, _server)) = curl(row, &[]) {
+        line.run().status(0).stdout_is(CURLS);
+    }
 }
 
 fn limit(row: &Row, _: &()) {
     let mut running = at_websockets(row, &[("-W 10", "-W 0.4")]).open_stdin().start();
     talks(&mut running);
-    let run = running.finish();
-    run.status(28).one_line(&["0.4 s"]);
+    running.finish().status(28).one_line(&["0.4 s"]);
+    if curl(row, &[]).is_some() {
+        let mute = Scripted::start(|conn| conn.upgrade().and_then(|()| conn.drain()));
+        let line = row.theirs(&[("-m 10", "-sm 1"), ("ws://h/", &mute.ws("/"))]);
+        line.run().status(28).stdout_is("");
+    }
 }
 
 fn cookie_and_redirect(row: &Row, _: &()) {
@@ -382,13 +396,22 @@ fn cookie_and_redirect(row: &Row, _: &()) {
         assert_eq!(header(&head, "Cookie"), Some("id=1"));
         assert_eq!(header(&head, "X-A"), Some("b"));
     }
+    if let Some((line, server)) = curl(row, &[]) {
+        line.run().status(0).stdout_is(CURLS);
+        let head = asked(server, 0);
+        assert_eq!((header(&head, "Cookie"), header(&head, "X-A")), (Some("id=1"), Some("b")));
+    }
 }
 
 fn to_a_file(row: &Row, _: &()) {
     let file = temp_dir("coming").join("out");
     let run = at_websockets(row, &[("> out", &format!("> {}", file.display()))]).stdin("one\ntwo\n").run();
     run.status(0).stdout_is("").says_nothing();
-    assert_eq!(fs::read_to_string(file).expect("the shell made it"), "one\ntwo\n");
+    assert_eq!(fs::read_to_string(&file).expect("the shell made it"), "one\ntwo\n");
+    if let Some((line, _server)) = curl(row, &[("-o out", &format!("-o {}", file.display()))]) {
+        line.run().status(0).stdout_is("");
+        assert_eq!(fs::read(&file).expect("curl made it"), CURLS);
+    }
 }
 
 #[cfg(feature = "tls")]

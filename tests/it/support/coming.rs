@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use super::{
     Wspipe, bash,
     readme::{path_with, section, with},
+    scripted::{Scripted, frame},
+    skipped,
 };
 
 /// A row of the table.
@@ -59,3 +61,26 @@ fn shell(line: &str) -> Wspipe {
     static PATH: OnceLock<String> = OnceLock::new();
     bash(&format!("exec {line}"), [""; 0]).env("PATH", PATH.get_or_init(|| path_with(&[])))
 }
+
+/// curl's line at a server that says "one" and "two", Close, and ends; none where curl has no WebSocket, which is said.
+pub fn curl(row: &Row, more: &[(&str, &str)]) -> Option<(Wspipe, Scripted)> {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    let has = HAS.get_or_init(|| {
+        let run = bash("curl --version", [""; 0]).run();
+        let version = String::from_utf8_lossy(&run.stdout).into_owned();
+        let has = version.lines().any(|line| line.starts_with("Protocols:") && line.contains(" ws "));
+        if !has {
+            skipped("coming_ws, curl's own lines", "this curl speaks no ws://");
+        }
+        has
+    });
+    let server = Scripted::start(|conn| {
+        conn.upgrade()?;
+        conn.write([frame(0x81, b"one"), frame(0x81, b"two"), frame(0x88, b"\x0f\xa1")].concat())
+    });
+    let url = server.ws("/");
+    has.then(|| (row.theirs(&[&[("curl ", "curl -s "), ("ws://h/", &url[..])], more].concat()), server))
+}
+
+/// It prints the messages, nothing between them, and goes on to print what Close says.
+pub const CURLS: &[u8] = b"onetwo\x0f\xa1";
