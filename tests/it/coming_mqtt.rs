@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     mq_request::responder,
     support::{
-        Running, Wspipe,
+        Peer, Running, Wspipe,
         coming::{Expected, Row, row},
         free_port,
         mosquitto::{self, Mosquitto},
@@ -51,12 +51,20 @@ pub const ROWS: &[Expected<At>] = &[
 /// The broker of these rows. They run one after the other, since they share their topics.
 pub struct At {
     broker: Mosquitto,
-    /// A listener for the user u with the password p.
-    login: u16,
+    login: Login,
     /// The file with that password.
     password: String,
     /// A Unix socket for anyone.
     socket: String,
+}
+
+/// A broker that knows the user u with the password p.
+struct Login {
+    _peer: Peer,
+    /// For that user.
+    port: u16,
+    /// For anyone.
+    open: u16,
 }
 
 #[test]
@@ -75,14 +83,18 @@ impl At {
         let made = Command::new("mosquitto_passwd").args(["-b", "-c", &path("users"), "u", "p"]).status();
         assert!(made.is_ok_and(|status| status.success()), "mosquitto_passwd: run scripts/setup");
         fs::write(path("pw"), "p\n").expect("target/tmp is writable");
-        let login = free_port();
-        let settings = format!(
-            "log_type all\nlistener 0 {}\nallow_anonymous true\n\
-             listener {login} 127.0.0.1\nallow_anonymous false\npassword_file {}\n",
-            path("m.sock"),
-            path("users"),
-        );
+        let settings = format!("log_type all\nlistener 0 {}\n", path("m.sock"));
         let broker = mosquitto::start_with(&settings);
+        let started = (0..5).find_map(|_| {
+            let [port, open] = [(); 2].map(|()| free_port());
+            let conf = format!(
+                "per_listener_settings true\nlistener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\n\
+                 listener {open} 127.0.0.1\nallow_anonymous true\n",
+                path("users"),
+            );
+            Some(Login { _peer: mosquitto::try_run(&dir, &conf, &[port, open])?, port, open })
+        });
+        let login = started.expect("mosquitto starts: run scripts/setup");
         At { broker, login, password: path("pw"), socket: path("m.sock") }
     }
 
@@ -115,7 +127,13 @@ impl At {
     /// What came to `a` while it ran, to its end with status 0.
     #[track_caller]
     fn published(&self, line: Wspipe) -> Vec<Seen> {
-        let mut seen = Watcher::subscribe(self.broker.tcp, "a");
+        At::published_at(self.broker.tcp, line)
+    }
+
+    /// The same at the port of a broker.
+    #[track_caller]
+    fn published_at(port: u16, line: Wspipe) -> Vec<Seen> {
+        let mut seen = Watcher::subscribe(port, "a");
         line.run().status(0).stdout_is("").says_nothing();
         seen.all_so_far()
     }
@@ -164,25 +182,25 @@ fn websocket(row: &Row, at: &At) {
 }
 
 fn login_in_url(row: &Row, at: &At) {
-    let place = format!("u:p@127.0.0.1:{}", at.login);
-    assert_eq!(at.published(row.ours(&[("u:p@h", &place)])), [message("hi")]);
-    assert_eq!(at.published(row.theirs(&[("u:p@h", &place)])), [message("hi")]);
+    let place = format!("u:p@127.0.0.1:{}", at.login.port);
+    assert_eq!(At::published_at(at.login.open, row.ours(&[("u:p@h", &place)])), [message("hi")]);
+    assert_eq!(At::published_at(at.login.open, row.theirs(&[("u:p@h", &place)])), [message("hi")]);
     let wrong = place.replace("u:p", "u:other");
     row.ours(&[("u:p@h", &wrong)]).run().status(67);
 }
 
 fn login(row: &Row, at: &At) {
-    let url = format!("mqtt://127.0.0.1:{}", at.login);
+    let url = format!("mqtt://127.0.0.1:{}", at.login.port);
     let ours = row.ours(&[("mqtt://h", &url), ("-file pw", &format!("-file {}", at.password))]);
     // What the test wrote is readable for others, which is warned of.
-    let mut seen = Watcher::subscribe(at.broker.tcp, "a");
+    let mut seen = Watcher::subscribe(at.login.open, "a");
     ours.run().status(0).stdout_is("").never_says(&["error"]);
     assert_eq!(seen.all_so_far(), [message("hi")]);
-    let theirs = row.theirs(&[("-h h", &format!("-h 127.0.0.1 -p {}", at.login))]);
-    assert_eq!(at.published(theirs), [message("hi")]);
+    let theirs = row.theirs(&[("-h h", &format!("-h 127.0.0.1 -p {}", at.login.port))]);
+    assert_eq!(At::published_at(at.login.open, theirs), [message("hi")]);
     // "`-P` works".
     let line = row.ours(&[("mqtt://h", &url), ("--password-file pw", "-P p")]);
-    assert_eq!(at.published(line), [message("hi")]);
+    assert_eq!(At::published_at(at.login.open, line), [message("hi")]);
 }
 
 fn lines(row: &Row, at: &At) {

@@ -286,9 +286,7 @@ fn http_proxy(row: &Row, _: &()) {
     run.status(0).stdout_is("hi\n").says_nothing();
     let gone = format!("http://127.0.0.1:{}", free_port());
     at_websockets(row, &[(" --proxy http://p:3128", "")]).env("http_proxy", &gone).run().status(7);
-    if let Some((line, _server)) = curl(row, &[("http://p:3128", &proxy)]) {
-        line.run().status(0).stdout_is(CURLS);
-    }
+    // curl asks an HTTP proxy for `ws://` by GET, up to 8.14 at least, which tinyproxy does not take.
 }
 
 fn serve(row: &Row, _: &()) {
@@ -398,8 +396,8 @@ fn cookie_and_redirect(row: &Row, _: &()) {
     }
     if let Some((line, server)) = curl(row, &[]) {
         line.run().status(0).stdout_is(CURLS);
-        let head = asked(server, 0);
-        assert_eq!((header(&head, "Cookie"), header(&head, "X-A")), (Some("id=1"), Some("b")));
+        // Up to 8.14 at least it sends no Cookie with `ws://`.
+        assert_eq!(header(&asked(server, 0), "X-A"), Some("b"));
     }
 }
 
