@@ -98,15 +98,14 @@ fn try_start_with(settings: &str) -> Option<Mosquitto> {
     let dir = temp_dir("mosquitto");
     let [ws, tcp] = [(); 2].map(|()| free_port());
     let ports = [ws, tcp];
-    let mut conf =
+    let conf =
         format!("allow_anonymous true\n{settings}{}{}", listener(ws, &[WEBSOCKETS]), listener(tcp, &[]));
     #[cfg(feature = "tls")]
-    let ([wss, tls], ports) = {
+    let ([wss, tls], ports, conf) = {
         let extra = [(); 2].map(|()| free_port());
         let good = super::certs::shared().good.mosquitto();
-        conf.push_str(&listener(extra[0], &[WEBSOCKETS, &good]));
-        conf.push_str(&listener(extra[1], &[&good]));
-        (extra, [&ports[..], &extra].concat())
+        let listeners = [conf, listener(extra[0], &[WEBSOCKETS, &good]), listener(extra[1], &[&good])];
+        (extra, [&ports[..], &extra].concat(), listeners.concat())
     };
     let peer = try_run(&dir, &conf, &ports)?;
     let login = try_login()?;
