@@ -248,8 +248,9 @@ fn time_directives_are_those_of_strftime_in_any_zone() {
     });
     for zone in rules.iter().chain(files).map(|zone| Some(*zone)).chain([None]) {
         let (theirs, ours) = both(sample, &format, true, zone);
-        // The C library takes the abbreviation of a zone that is not there from its name.
-        let theirs = tail(&theirs).replace("|Not|", "|UTC|");
+        // The C library takes the abbreviation of a zone that is not there from its name, and "" is Universal to it,
+        // which Debian 13 has moved to tzdata-legacy.
+        let theirs = tail(&theirs).replace("|Not|", "|UTC|").replace("|Universal|", "|UTC|");
         assert_eq!(tail(&ours), theirs, "TZ={zone:?}");
         // mosquitto_sub looks at the clock again for each of these.
         let same = || {

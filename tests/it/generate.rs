@@ -118,6 +118,11 @@ fn completion_in_fish() {
             .run();
         let mut found = lines(&run);
         found.remove("");
+        // fish 4 offers what has the word inside as well, behind what begins with it.
+        let word = line.rsplit(' ').next().unwrap_or_default();
+        if found.iter().any(|name| name.starts_with(word)) {
+            found.retain(|name| name.starts_with(word));
+        }
         found
     };
     for command in COMMANDS {

@@ -14,6 +14,12 @@ mod cat_reconnect;
 mod cat_streams;
 mod cat_terminal;
 mod cloud;
+#[cfg(not(feature = "native-tls"))]
+mod coming;
+#[cfg(not(feature = "native-tls"))]
+mod coming_mqtt;
+#[cfg(not(feature = "native-tls"))]
+mod coming_ws;
 mod conformance_mqtt;
 mod conformance_ws;
 mod conformance_ws_frames;

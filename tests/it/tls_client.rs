@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::support::{
-    Wspipe,
+    Run, Wspipe,
     certs::{self, PASSWORD, Pair},
     temp_dir,
     tls_servers::{mosquitto, nginx, s_server},
@@ -95,6 +95,14 @@ fn a_missing_or_refused_certificate_over_wss() {
     }
 }
 
+/// What it says at mosquitto. 2.0.21 now and then ends a WebSocket connection in TLS 1.3 without the alert, some 1 in 20
+/// on a busy machine: then again.
+fn told(line: impl Fn() -> Wspipe) -> Run {
+    let runs = (0..8).map(|_| line().shows(mosquitto().log()).run());
+    let mut told = runs.filter(|run| !run.stderr.contains("lost during the upgrade"));
+    told.next().expect("an alert comes")
+}
+
 #[test]
 fn a_missing_or_refused_certificate_at_mosquitto() {
     let ca = text(&certs::shared().ca);
@@ -103,15 +111,14 @@ fn a_missing_or_refused_certificate_at_mosquitto() {
             for (way, texts) in refusals() {
                 // One line: no second try in 3.1.1, and none after that.
                 let args = ["--cafile", &ca, "--quiet", "--tls-min", version, "--tls-max", version];
-                let run = wspipe(["mqtt", &url]).args(args).args(&way).shows(mosquitto().log()).run();
+                let run = told(|| wspipe(["mqtt", &url]).args(args).args(&way));
                 run.status(35).stdout_is("").one_line(&["client certificate", "--cert"]);
                 if !way.is_empty() {
                     run.one_line(&texts);
                 }
                 for command in [&["pub", "-m", "x"][..], &["sub", "--retry-connect"]] {
-                    let run = wspipe([command[0], &url, "-t", "a"]).args(&command[1..]).args(args).args(&way);
-                    run.shows(mosquitto().log())
-                        .run()
+                    let line = || wspipe([command[0], &url, "-t", "a"]);
+                    told(|| line().args(&command[1..]).args(args).args(&way))
                         .status(35)
                         .stdout_is("")
                         .one_line(&["client certificate"]);

@@ -232,13 +232,18 @@ impl Machine for Cat {
                 self.milestones.message.get_or_insert(now);
                 self.handle_message(kind, payload, now);
             }
-            Received::Ping(payload) => self.print_control(Control::Ping(payload), now),
+            Received::Ping(payload) => {
+                debug!("ping, {} bytes", payload.len());
+                self.print_control(Control::Ping(payload), now);
+            }
             Received::Pong(payload) => {
-                if let Some((number, rtt)) = self.keepalive.handle_pong(payload, now) {
+                let ours = self.keepalive.handle_pong(payload, now);
+                match ours.and_then(|(_, rtt)| rtt) {
+                    Some(rtt) => debug!("pong in {} ms", Millis(rtt)),
+                    None => debug!("pong, {} bytes", payload.len()),
+                }
+                if let Some((number, _)) = ours {
                     self.outgoing.handle_pong(number);
-                    if let Some(rtt) = rtt {
-                        debug!("pong in {} ms", Millis(rtt));
-                    }
                 }
                 self.print_control(Control::Pong(payload), now);
             }

@@ -5,6 +5,8 @@ mod run;
 
 #[cfg(feature = "tls")]
 pub mod certs;
+#[cfg(not(feature = "native-tls"))]
+pub mod coming;
 pub mod fields;
 pub mod mosquitto;
 #[cfg(feature = "tls")]

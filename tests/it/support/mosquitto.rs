@@ -17,14 +17,18 @@ pub const PASSWORD: &str = "p@ss:w/rd ä%?#";
 /// A broker.
 pub struct Mosquitto {
     peer: Peer,
+    _login: Login,
     /// WebSocket, anyone.
     pub ws: u16,
     /// MQTT over TCP, anyone.
     pub tcp: u16,
-    /// WebSocket, with a password.
+    /// WebSocket, with a password. These are listeners of a broker of their own: with settings for each listener
+    /// mosquitto 2.0.2x keeps nothing for a session while its client is away.
     pub login_ws: u16,
     /// MQTT over TCP, with a password.
     pub login_tcp: u16,
+    /// MQTT over TCP to the broker that wants passwords, for anyone.
+    pub login_open: u16,
     /// WebSocket over TLS, anyone.
     #[cfg(feature = "tls")]
     pub wss: u16,
@@ -79,48 +83,75 @@ fn try_start() -> Option<Mosquitto> {
     try_start_with("log_type all\n")
 }
 
+/// The broker that wants passwords.
+struct Login {
+    _peer: Peer,
+    ws: u16,
+    tcp: u16,
+    open: u16,
+}
+
+// Without `socket_domain ipv4` 2.0.11 listens for WebSocket on every address, whatever is asked.
+const WEBSOCKETS: &str = "protocol websockets\nsocket_domain ipv4\n";
+
 fn try_start_with(settings: &str) -> Option<Mosquitto> {
     let dir = temp_dir("mosquitto");
-    let [ws, tcp, login_ws, login_tcp] = [(); 4].map(|()| free_port());
-    let ports = [ws, tcp, login_ws, login_tcp];
-    let anyone = "allow_anonymous true\n";
-    let login = login_settings(&dir);
-    let mut conf = format!("per_listener_settings true\npersistence false\nlog_dest stderr\n{settings}");
-    if rustix::process::geteuid().is_root() {
-        conf.push_str("user root\n");
-    }
-    // Without `socket_domain ipv4` 2.0.11 listens for WebSocket on every address, whatever is asked.
-    let websockets = "protocol websockets\nsocket_domain ipv4\n";
-    conf.push_str(&listener(ws, &[websockets, anyone]));
-    conf.push_str(&listener(tcp, &[anyone]));
-    conf.push_str(&listener(login_ws, &[websockets, &login]));
-    conf.push_str(&listener(login_tcp, &[&login]));
+    let [ws, tcp] = [(); 2].map(|()| free_port());
+    let ports = [ws, tcp];
+    let conf =
+        format!("allow_anonymous true\n{settings}{}{}", listener(ws, &[WEBSOCKETS]), listener(tcp, &[]));
     #[cfg(feature = "tls")]
-    let ([wss, tls], ports) = {
+    let ([wss, tls], ports, conf) = {
         let extra = [(); 2].map(|()| free_port());
         let good = super::certs::shared().good.mosquitto();
-        conf.push_str(&listener(extra[0], &[websockets, &good, anyone]));
-        conf.push_str(&listener(extra[1], &[&good, anyone]));
-        (extra, [&ports[..], &extra].concat())
+        let listeners = [conf, listener(extra[0], &[WEBSOCKETS, &good]), listener(extra[1], &[&good])];
+        (extra, [&ports[..], &extra].concat(), listeners.concat())
     };
-    let file = dir.join("mosquitto.conf");
-    fs::write(&file, conf).expect("target/tmp is writable");
-    let mut peer = Peer::start("mosquitto", &["-c", &file.to_string_lossy()], &dir);
-    if !peer.ready(&ports) {
-        eprintln!("mosquitto ended at once:\n{}", peer.said());
-        return None;
-    }
+    let peer = try_run(&dir, &conf, &ports)?;
+    let login = try_login()?;
     Some(Mosquitto {
         peer,
         ws,
         tcp,
-        login_ws,
-        login_tcp,
+        login_ws: login.ws,
+        login_tcp: login.tcp,
+        login_open: login.open,
+        _login: login,
         #[cfg(feature = "tls")]
         wss,
         #[cfg(feature = "tls")]
         tls,
     })
+}
+
+fn try_login() -> Option<Login> {
+    let dir = temp_dir("mosquitto");
+    let [ws, tcp, open] = [(); 3].map(|()| free_port());
+    let login = login_settings(&dir);
+    let conf = [
+        String::from("per_listener_settings true\n"),
+        listener(ws, &[WEBSOCKETS, &login]),
+        listener(tcp, &[&login]),
+        listener(open, &["allow_anonymous true\n"]),
+    ];
+    let peer = try_run(&dir, &conf.concat(), &[ws, tcp, open])?;
+    Some(Login { _peer: peer, ws, tcp, open })
+}
+
+/// A broker with this configuration that listens on `ports`; none where it ends at once.
+pub fn try_run(dir: &Path, conf: &str, ports: &[u16]) -> Option<Peer> {
+    let user = if rustix::process::geteuid().is_root() { "user root\n" } else { "" };
+    let file = dir.join("mosquitto.conf");
+    // Settings for all come first; `per_listener_settings` before those that it is about.
+    let (first, rest) = conf.split_once('\n').expect("lines");
+    fs::write(&file, format!("{first}\npersistence false\nlog_dest stderr\n{user}{rest}"))
+        .expect("target/tmp is writable");
+    let mut peer = Peer::start("mosquitto", &["-c", &file.to_string_lossy()], dir);
+    if !peer.ready(ports) {
+        eprintln!("mosquitto ended at once:\n{}", peer.said());
+        return None;
+    }
+    Some(peer)
 }
 
 fn listener(port: u16, settings: &[&str]) -> String {

@@ -79,6 +79,7 @@ fn tinyproxy(port: u16, dir: PathBuf, settings: &str) -> Peer {
 
 fn microsocks(port: u16, dir: PathBuf, login: &[&str]) -> Peer {
     let port = port.to_string();
-    let args = [&["-i", "127.0.0.1", "-p", &port], login].concat();
+    // It takes the first address of a name, of the family that it comes from: servers here have IPv4 only.
+    let args = [&["-i", "127.0.0.1", "-b", "127.0.0.1", "-p", &port], login].concat();
     Peer::start("microsocks", &args, &dir)
 }

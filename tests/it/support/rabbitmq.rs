@@ -1,5 +1,5 @@
-//! RabbitMQ with its WebSocket plugin: the broker that is not mosquitto. Its 3.10 speaks MQTT 3.1.1 only, knows no
-//! QoS 2, and listens for WebSocket on the path `/ws`.
+//! RabbitMQ with its WebSocket plugin: the broker that is not mosquitto. Its 3.10 speaks MQTT 3.1.1 only, 4.0 speaks
+//! 5.0 as well; it knows no QoS 2, and listens for WebSocket on the path `/ws`.
 
 use std::{
     fs,
@@ -45,6 +45,18 @@ pub struct RabbitMq {
 pub fn shared() -> &'static RabbitMq {
     static BROKER: OnceLock<RabbitMq> = OnceLock::new();
     BROKER.get_or_init(start)
+}
+
+/// It speaks MQTT 5.0 since 3.13.
+pub fn speaks_5() -> bool {
+    let mut versions =
+        fs::read_dir("/usr/lib/rabbitmq/lib").into_iter().flatten().flatten().filter_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let mut parts =
+                name.strip_prefix("rabbitmq_server-")?.split('.').map_while(|part| part.parse::<u32>().ok());
+            Some((parts.next()?, parts.next()?))
+        });
+    versions.any(|version| version >= (3, 13))
 }
 
 /// One of a test's own.
