@@ -17,6 +17,9 @@ const BLOCK: usize = 256 * 1024;
 /// Writes `count` records of `size` payload bytes to stdout: with a newline after each, a length before
 /// each, or nothing between them.
 pub fn feed(count: u64, size: usize, format: &str) -> io::Result<()> {
+    if size > BLOCK {
+        return feed_large(count, size, format);
+    }
     let payload: Vec<u8> = (0..size).map(|n| b'a' + (n % 26) as u8).collect();
     let mut record = Vec::new();
     match format {
@@ -39,6 +42,30 @@ pub fn feed(count: u64, size: usize, format: &str) -> io::Result<()> {
         let part = left.min(each as u64);
         stdout.write_all(&block[..part as usize * record.len()])?;
         left -= part;
+    }
+    Ok(())
+}
+
+/// The same for records that are not made beforehand: while that lasts, the clock of the client runs.
+fn feed_large(count: u64, size: usize, format: &str) -> io::Result<()> {
+    let length = (size as u32).to_be_bytes();
+    let (before, behind): (&[u8], &[u8]) = match format {
+        "line" => (b"", b"\n"),
+        "length" => (&length, b""),
+        "raw" => (b"", b""),
+        _ => return Err(io::Error::other("format= takes line, length or raw")),
+    };
+    let letters: Vec<u8> = (b'a'..=b'z').cycle().take(BLOCK / 26 * 26).collect();
+    let mut stdout = stdout()?;
+    for _ in 0..count {
+        stdout.write_all(before)?;
+        let mut left = size;
+        while left > 0 {
+            let part = left.min(letters.len());
+            stdout.write_all(&letters[..part])?;
+            left -= part;
+        }
+        stdout.write_all(behind)?;
     }
     Ok(())
 }
