@@ -22,12 +22,13 @@ use crate::{
     proto::link::Kind,
 };
 
-/// Frames up to this size, header included, can take the short way. A read asks for what is free of it.
-const BUFFER: usize = 128 * 1024;
+/// Frames up to this size, header included, can take the short way. A read asks for what is free of it. The fuzz target
+/// has no large ones.
+const BUFFER: usize = if cfg!(fuzzing) { 200 } else { 128 * 1024 };
 /// What lies in the buffer is moved to its front where less than this is free behind it.
-const LEAST_READ: usize = 32 * 1024;
+const LEAST_READ: usize = BUFFER / 4;
 /// How much of a large message is read at once: zeroed right before, while the cache has it.
-const LARGE_READ: usize = 64 * 1024;
+const LARGE_READ: usize = BUFFER / 2;
 
 /// Takes every write whole and never fails one, so that a read goes on where a Pong cannot leave. Failures are
 /// kept for `flush`.

@@ -80,11 +80,17 @@ fn run(ahead: &[u8], parts: &[&[u8]]) -> Vec<Got> {
     all
 }
 
-/// Reads to the end of what is there. True: the connection is at its end.
+/// Reads to the end of what is there. True: the connection is at its end. The buffer of a large message is taken, and
+/// comes back behind the next read, when another message may be half there.
 fn drain(connection: &mut Connection, all: &mut Vec<Got>) -> bool {
+    let mut spare = Vec::new();
     loop {
+        let given = std::mem::take(&mut spare);
         let got = match connection.read() {
-            Read::Blocked => return false,
+            Read::Blocked => {
+                connection.reuse(given);
+                return false;
+            }
             Read::Lost(lost) => Got::Lost(lost),
             Read::Got(Received::Message(kind, payload)) => {
                 assert!(payload.len() <= LIMIT);
@@ -94,7 +100,9 @@ fn drain(connection: &mut Connection, all: &mut Vec<Got>) -> bool {
             Read::Large(kind, payload) => {
                 assert!(payload.len() <= LIMIT);
                 assert!(kind == Kind::Binary || std::str::from_utf8(payload).is_ok());
-                Got::Message(kind, payload.clone())
+                let payload = std::mem::take(payload);
+                spare = payload.clone();
+                Got::Message(kind, payload)
             }
             Read::Got(Received::Ping(payload)) => Got::Ping(payload.to_vec()),
             Read::Got(Received::Pong(payload)) => Got::Pong(payload.to_vec()),
@@ -102,6 +110,7 @@ fn drain(connection: &mut Connection, all: &mut Vec<Got>) -> bool {
                 Got::Close(close.map(|(code, text)| (code, text.to_owned())))
             }
         };
+        connection.reuse(given);
         let lost = matches!(got, Got::Lost(_));
         if let Got::Lost(Lost::Violation(_, text)) = &got {
             no_controls(text);
