@@ -216,12 +216,22 @@ fn a_session_survives_between_runs() {
         publish(url, &["-t", &topic, "-l", "-q", "1"]).stdin(all.clone()).run().status(0);
         // In three runs; what is beyond -C is left for the next.
         let mut got = String::new();
-        for count in ["7", "1", "42"] {
+        for count in ["7", "1"] {
             let run = subscribe(url, &args).args(["-C", count]).run();
             run.status(0).says_nothing();
             got.push_str(&String::from_utf8_lossy(&run.stdout));
         }
-        assert_eq!(got, all, "{topic}");
+        // RabbitMQ 4 may send again what was acknowledged right before the end, as QoS 1 lets it.
+        let (end, status) = if rabbitmq::speaks_5() { (["-W", "1"], 28) } else { (["-C", "42"], 0) };
+        let run = wspipe(["sub", url]).args(args).args(end).run();
+        run.status(status);
+        got.push_str(&String::from_utf8_lossy(&run.stdout));
+        let mut lines: Vec<&str> = got.lines().collect();
+        if rabbitmq::speaks_5() {
+            let mut known = std::collections::HashSet::new();
+            lines.retain(|line| known.insert(*line));
+        }
+        assert_eq!(lines, all.lines().collect::<Vec<_>>(), "{topic}");
         let run = wspipe(["sub", url, "-V", "311", "-W", "0.3"]).args(args).run();
         run.status(28).stdout_is("");
     }
