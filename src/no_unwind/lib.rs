@@ -6,7 +6,8 @@
 //! unwinder is seen to call nobody back, all of it goes: 0.21 MB of 1.5.
 //!
 //! The functions are those of the Itanium C++ ABI, "Exception Handling", level I, with what GCC adds. All of them are here:
-//! libgcc has them in one object, and one that were missing would bring the others a second time. Elsewhere than on
+//! libgcc has them in one object, and one that were missing would bring the others a second time. They are not exported
+//! (build.rs): libraries that are loaded have an unwinder of their own. Elsewhere than on
 //! Linux with glibc, and where panics unwind, there is nothing in this crate.
 //!
 //! There is no unsafe code: the attribute is called so because a name can be taken twice, which the linker refuses here.
