@@ -64,7 +64,10 @@ impl Encoder {
 
     /// Whether a record holds the payload as it is.
     pub fn is_plain(&self) -> bool {
-        !self.escape && !matches!(self.framing, Framing::Base64 | Framing::Json)
+        match self.framing {
+            Framing::Line | Framing::Null | Framing::Length | Framing::Chunk | Framing::Whole => !self.escape,
+            Framing::Base64 | Framing::Json => false,
+        }
     }
 
     /// The rest of a record, for a payload that need not be copied: as `message` would do it where `is_plain`.
