@@ -180,6 +180,15 @@ impl Flag {
         self.short.filter(|(_, commands)| commands & command.set() != 0).map(|(letter, _)| letter)
     }
 
+    /// For the help: `--topic FILTER`, `--timing[=WHEN]`.
+    pub fn with_value(&self) -> String {
+        match (self.value, self.alone) {
+            (None, _) => self.long.to_owned(),
+            (Some(value), None) => format!("{} {value}", self.long),
+            (Some(value), Some(_)) => format!("{}[={value}]", self.long),
+        }
+    }
+
     /// For messages: `-t/--topic`.
     pub fn spelling(&self, command: Command) -> String {
         match self.letter(command) {

@@ -127,16 +127,11 @@ pub fn of(command: Command, length: Length) -> String {
 
 fn row(text: &mut String, command: Command, flag: &Flag, length: Length) {
     let letter = flag.letter(command).map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
-    let value = match (flag.value, flag.alone) {
-        (None, _) => String::new(),
-        (Some(value), None) => format!(" {value}"),
-        (Some(value), Some(_)) => format!("[={value}]"),
-    };
     let mut help = flag.help.to_owned();
     if let Some(default) = flag.default {
         push(&mut help, format_args!(" (default: {default})"));
     }
-    line(text, &format!("{letter}{}{value}", flag.long), INDENT, &help);
+    line(text, &format!("{letter}{}", flag.with_value()), INDENT, &help);
     if length == Length::Short {
         return;
     }

@@ -8,6 +8,7 @@ use crate::config::{Echo, Endpoint, Mode, QoS, RoundTrip, Scheme, Serve, Verbosi
 mod coming;
 mod help;
 mod many;
+mod options;
 
 fn no_env(_: &str) -> Option<OsString> {
     None
